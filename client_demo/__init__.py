@@ -1,0 +1,1 @@
+"""The demo client: a connection over trio, bots, and screens to watch the world."""
