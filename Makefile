@@ -1,0 +1,53 @@
+# Everything runs from a virtual environment of this checkout; constraints.txt pins what goes in.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
+PACKAGES := protocol sim server client_demo
+
+.DEFAULT_GOAL := help
+.PHONY: help install develop demo test test-slow check constraints clean
+
+help: ## show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+install: $(VENV)/.installed ## make .venv and install shoal into it
+
+develop: $(VENV)/.developed ## also install what tests and checks need
+
+demo: install ## run the living world with bots and show it in the terminal
+	@$(RUN)/shoal demo
+
+test: develop ## run the tests (a few minutes)
+	$(RUN)/python -m pytest -m "not slow"
+
+test-slow: develop ## run the slow tests too
+	$(RUN)/python -m pytest
+
+check: develop ## lint, types and import contracts
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+	$(RUN)/mypy
+	$(RUN)/lint-imports
+
+constraints: ## resolve the dependencies anew and pin them
+	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve
+	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check]'
+	{ echo '# Written by `make constraints`; the Makefile installs from it.'; \
+	  $(VENV)/resolve/bin/python -m pip freeze --exclude shoal; } > constraints.txt
+	rm -rf $(VENV)/resolve
+
+clean: ## remove the virtual environment and every cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Shoal needs Python 3.11 or newer; this is " + sys.version.split()[0] + ". Name another: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
+	$(PIP) install --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.developed: $(VENV)/.installed
+	$(PIP) install --constraint constraints.txt --editable '.[test,check]'
+	@touch $@

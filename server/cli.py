@@ -1,0 +1,115 @@
+"""The `shoal` command: `serve` and `demo` are the server's own; other packages add theirs through
+the entry-point group `shoal.commands`, so that the server never imports them.
+
+Errors that a person can mend are one line on standard error and exit code 2.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import entry_points, version
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Env, Toml
+
+from server.games import DEFAULT_GAME, GameNotFoundError
+from server.net.listen import ListenError
+from server.settings import Settings, SettingsError
+
+CONFIG_DEFAULT = Path("shoal.toml")
+_DEFAULTS = Settings()
+
+
+def build_app(config: Path | None = None) -> App:
+    """The command with its subcommands.
+
+    `config`: a TOML file with a `[server]` table; None looks for shoal.toml in this folder. Flags
+    win over `SHOAL_*` variables, which win over the file.
+    """
+    app = App(
+        name="shoal",
+        help="A multiplayer game state server: fixed-tick shards, delta snapshots, seamless borders.",
+        help_epilogue=(
+            "Settings come from flags, then SHOAL_* variables, then the \\[server] table of"
+            " shoal.toml, or of another file: shoal --config FILE serve ..."
+        ),
+        version=f"shoal {version('shoal')}",
+    )
+    sources = [
+        Env("SHOAL_", command=False),
+        Toml(
+            config or CONFIG_DEFAULT,
+            root_keys=("server",),
+            use_commands_as_keys=False,
+            must_exist=config is not None,
+        ),
+    ]
+    for command in (serve, demo):
+        app.command(App(name=command.__name__, default_command=command, config=sources))
+    for entry in entry_points(group="shoal.commands"):
+        app.command(entry.load(), name=entry.name)
+    return app
+
+
+def serve(game: str = DEFAULT_GAME, /, *, settings: Settings = _DEFAULTS) -> None:
+    """Run a world and let clients in until Ctrl-C.
+
+    Parameters
+    ----------
+    game
+        The game, as module:variable; the current folder is searched too.
+    """
+    from server.process import serve_forever  # noqa: PLC0415 - --help stays fast
+
+    serve_forever(game, settings)
+
+
+def demo(
+    game: str = DEFAULT_GAME,
+    /,
+    *,
+    bots: int = 50,
+    seconds: float | None = None,
+    json: bool = False,
+    settings: Settings = _DEFAULTS,
+) -> None:
+    """Run a living world: the server with bots in it, and a live map of it on a terminal.
+
+    Parameters
+    ----------
+    game
+        The game, as module:variable; the current folder is searched too.
+    bots
+        How many bots play.
+    seconds
+        End by itself after so long; otherwise with Ctrl-C.
+    json
+        Show nothing; end with one JSON line of measurements on standard output.
+    """
+    from server.demo import run_demo  # noqa: PLC0415 - --help stays fast
+
+    run_demo(game, settings, bots=bots, seconds=seconds, json_line=json)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and leave the process with its exit code."""
+    tokens = list(sys.argv[1:] if arguments is None else arguments)
+    launcher = App(help_flags=(), version_flags=())
+
+    @launcher.default
+    def _launch(
+        *rest: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        config: Annotated[Path | None, Parameter(env_var="SHOAL_CONFIG")] = None,
+    ) -> None:
+        build_app(config)(rest, exit_on_error=False, print_error=True)
+
+    try:
+        launcher(tokens, exit_on_error=False, print_error=False)
+    except CycloptsError:
+        sys.exit(2)  # the parser has printed it in its own words
+    except (SettingsError, GameNotFoundError, ListenError) as error:
+        print(f"shoal: {error}", file=sys.stderr)  # noqa: T201 - the command's own voice
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,105 @@
+"""Every setting of the server, declared once: the flags, the environment (`SHOAL_*`), the TOML file
+and the help text all derive from this class.
+
+Invariants: frozen; checked as a whole when it is made, so that a server never starts half right.
+This module knows nothing of what reads the settings.
+"""
+
+from ipaddress import ip_address
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+import attrs
+from cyclopts import Parameter
+
+
+class SettingsError(ValueError):
+    """A setting has a value that no server could run with; the message names it."""
+
+
+def _help(text: str) -> Parameter:
+    return Parameter(help=text)
+
+
+@Parameter(name="*")  # the fields become the command's own flags, without a prefix
+@attrs.frozen(kw_only=True)
+class Settings:
+    """How one Shoal process listens, cuts its world and treats its clients."""
+
+    host: Annotated[str, _help("Address to listen on; 0.0.0.0 for every IPv4 address.")] = (
+        "127.0.0.1"
+    )
+    port: Annotated[int, _help("TCP port to listen on; 0 picks a free one.")] = 8642
+    world: Annotated[str, _help("Name of the world; clients that name another are refused.")] = (
+        "main"
+    )
+    shards: Annotated[str, _help("How the world is cut, columns x rows.")] = "2x2"
+    seed: Annotated[int, _help("Seed of the world's chance.")] = 1
+    reveal: Annotated[
+        bool, _help("Let observers see the whole world (maps, spectators). Not for fair play.")
+    ] = False
+    origins: Annotated[
+        tuple[str, ...],
+        _help("Web origins that may connect; none given: only pages from this very server."),
+    ] = ()
+    clients_max: Annotated[int, _help("Clients that one process takes.")] = 4000
+    clients_per_address_max: Annotated[int, _help("Clients that one address may hold.")] = 1000
+    resume_grace_s: Annotated[
+        float, _help("How long a player's session waits for a lost link to come back.")
+    ] = 30.0
+    drain_s: Annotated[float, _help("How long a shutdown may take before it is forced.")] = 5.0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], _help("Least important log line shown.")
+    ] = "info"
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        _help("Log lines for people or for machines; auto asks the terminal."),
+    ] = "auto"
+
+    def __attrs_post_init__(self) -> None:
+        _check_address(self.host)
+        _check_range("port", self.port, 0, 65535)
+        _check_range("seed", self.seed, 0, 2**63 - 1)
+        _check_range("clients-max", self.clients_max, 1, 100_000)
+        _check_range("clients-per-address-max", self.clients_per_address_max, 1, 100_000)
+        _check_range("resume-grace-s", self.resume_grace_s, 0, 3600)
+        _check_range("drain-s", self.drain_s, 0, 600)
+        if not self.world or not self.world.isidentifier():
+            raise SettingsError(f"world: {self.world!r} is not a name (letters, digits, _)")
+        for origin in self.origins:
+            _check_origin(origin)
+        _ = self.shard_grid
+
+    @property
+    def shard_grid(self) -> tuple[int, int]:
+        """`shards` as (columns, rows).
+
+        Raises SettingsError when it is not two whole numbers of 1 to 64 with an x between.
+        """
+        columns, _, rows = self.shards.lower().partition("x")
+        if not (columns.isdecimal() and rows.isdecimal()):
+            raise SettingsError(f"shards: {self.shards!r} is not COLUMNSxROWS, for instance 2x2")
+        grid = int(columns), int(rows)
+        if not all(1 <= side <= 64 for side in grid):
+            raise SettingsError(f"shards: {self.shards!r} has a side outside 1 to 64")
+        return grid
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise SettingsError(f"{name}: {value} is not within {low} to {high}")
+
+
+def _check_address(host: str) -> None:
+    if host == "localhost":
+        return
+    try:
+        ip_address(host)
+    except ValueError:
+        raise SettingsError(f"host: {host!r} is neither an IP address nor localhost") from None
+
+
+def _check_origin(origin: str) -> None:
+    parts = urlsplit(origin)
+    if parts.scheme not in {"http", "https"} or not parts.netloc or parts.path:
+        raise SettingsError(f"origins: {origin!r} is not like https://play.example.org")
