@@ -29,7 +29,7 @@ def build_app(config: Path | None = None) -> App:
     """
     app = App(
         name="shoal",
-        help="A multiplayer game state server: fixed-tick shards, delta snapshots, seamless borders.",
+        help="A multiplayer game state server with a seamless sharded world.",
         help_epilogue=(
             "Settings come from flags, then SHOAL_* variables, then the \\[server] table of"
             " shoal.toml, or of another file: shoal --config FILE serve ..."
@@ -109,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except CycloptsError:
         sys.exit(2)  # the parser has printed it in its own words
     except (SettingsError, GameNotFoundError, ListenError) as error:
-        print(f"shoal: {error}", file=sys.stderr)  # noqa: T201 - the command's own voice
+        print(f"shoal: {error}", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

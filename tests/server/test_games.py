@@ -42,7 +42,7 @@ def test_a_missing_module_is_named() -> None:
 
 def test_a_variable_that_is_no_game_is_named(folder: Path) -> None:
     (folder / "tiny_number.py").write_text(TINY_GAME)
-    with pytest.raises(GameNotFoundError, match="is a int, not a sim.Game"):
+    with pytest.raises(GameNotFoundError, match=r"is a int, not a sim\.Game"):
         load_game("tiny_number:number")
     with pytest.raises(GameNotFoundError, match="is nothing"):
         load_game("tiny_number:other")
