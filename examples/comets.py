@@ -1,4 +1,4 @@
-"""Comets: a whole game in one file. Run it: shoal demo examples.comets:game"""
+"""Comets, a whole game in one file: `shoal demo examples.comets:game` runs it."""
 
 from typing import Annotated
 
