@@ -1,0 +1,1 @@
+"""The cluster's seam: bus, directory and journal, and their in-memory implementations."""
