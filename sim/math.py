@@ -31,11 +31,11 @@ _LN2_LOW: Final = 1.9082149292705877e-10
 
 # Taylor coefficients: on the reduced ranges the first term left out is below 1e-16.
 _SIN: Final = tuple(
-    (-1.0) ** n / d
+    (1.0 - 2.0 * (n % 2)) / d
     for n, d in enumerate((1, 6, 120, 5040, 362880, 39916800, 6227020800, 1307674368000))
 )
 _COS: Final = tuple(
-    (-1.0) ** n / d
+    (1.0 - 2.0 * (n % 2)) / d
     for n, d in enumerate((1, 2, 24, 720, 40320, 3628800, 479001600, 87178291200, 20922789888000))
 )
 _EXP: Final = tuple(
@@ -57,7 +57,7 @@ _EXP: Final = tuple(
         6227020800,
     )
 )
-_ATAN: Final = tuple((-1.0) ** n / (2 * n + 1) for n in range(12))
+_ATAN: Final = tuple((1.0 - 2.0 * (n % 2)) / (2 * n + 1) for n in range(12))
 _ATANH: Final = tuple(2.0 / (2 * n + 1) for n in range(12))
 
 
