@@ -178,16 +178,24 @@ class Joined:
 
 @attrs.frozen
 class Refused:
-    """The session was not accepted; `code` is a `protocol.errors.CloseCode`."""
+    """The session was not accepted; `code` is a `protocol.errors.CloseCode`.
+
+    `next_hash` is that of the `Resume` which is refused, empty for a `Join`.
+    """
 
     session: int
     code: int
     reason: str
+    next_hash: bytes = b""
 
 
 @attrs.frozen
 class Resumed:
-    """The session lives here and its link is now `generation`; the token is rotated, durably."""
+    """The session lives here and its link is now `generation`; the token is rotated, durably.
+
+    `next_hash` is that of the `Resume` which is answered: an answer to one link's question must
+    not be taken for another's that names the same session.
+    """
 
     session: int
     entity: int
@@ -196,6 +204,7 @@ class Resumed:
     generation: int
     tick: int
     applied: int
+    next_hash: bytes
 
 
 @attrs.frozen

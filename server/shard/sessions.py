@@ -1,0 +1,177 @@
+"""Who plays in a shard: the sessions that it owns, their tokens, links and grace.
+
+The shard that owns a session's entity owns the session; both travel together. A session is bound
+to the gateway and the generation of its present link, and only that pair may speak for it: a
+gateway cannot steer what it does not hold, nor can a link that was taken over.
+
+Tokens: the shard knows only hashes. A resume rotates the token at once but keeps the one before
+it until the client has shown that it has the new one; a repeated question gets the same answer.
+
+Must not know: worlds, frames, the bus; time is counted in ticks that are passed in.
+"""
+
+import hashlib
+import hmac
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+
+from protocol.errors import CloseCode
+from server.shard import limits
+from server.shard.inputs import InputBuffer
+from server.shard.mail import Refused
+
+__all__ = ["Session", "SessionTable", "Takeover"]
+
+
+@attrs.define
+class Session:
+    """One player. `generation` counts its links, `hop` the handoffs of its entity."""
+
+    id: int
+    name: str
+    gateway: str
+    token_hash: bytes
+    entity: int = 0
+    previous_hash: bytes | None = None
+    generation: int = 1
+    hop: int = 0
+    lost_at: int | None = None
+    inputs: InputBuffer = attrs.field(factory=InputBuffer)
+
+    @property
+    def linked(self) -> bool:
+        """Whether a link is there, as far as the shard knows."""
+        return self.lost_at is None
+
+    def accepts(self, sender: str, generation: int) -> bool:
+        """Whether `sender` holds the session's present link."""
+        return self.gateway == sender and self.generation == generation
+
+    def to_data(self, now: int) -> list[Any]:
+        """Plain data for a handoff or a checkpoint at tick `now`."""
+        waited = None if self.lost_at is None else now - self.lost_at
+        return [
+            self.id,
+            self.name,
+            self.gateway,
+            self.token_hash,
+            self.entity,
+            self.previous_hash,
+            self.generation,
+            self.hop,
+            waited,
+            self.inputs.to_data(),
+        ]
+
+    @classmethod
+    def from_data(cls, data: list[Any], now: int) -> "Session":
+        """The session that `to_data` described, at tick `now`."""
+        *fields, waited, inputs = data
+        session = cls(*fields)
+        session.lost_at = None if waited is None else now - waited
+        session.inputs = InputBuffer.from_data(inputs)
+        return session
+
+
+@attrs.frozen
+class Takeover:
+    """An accepted resume: the session, and the link that it had before if that was another."""
+
+    session: Session
+    replaced: tuple[str, int] | None
+
+
+class SessionTable:
+    """The sessions of one shard, in the order in which they came."""
+
+    def __init__(self, grace_ticks: int = limits.GRACE_TICKS) -> None:
+        self._grace_ticks = grace_ticks
+        self._sessions: dict[int, Session] = {}
+        self._heard: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self._sessions.values())
+
+    def get(self, session: int) -> Session | None:
+        """The session with this id, if this shard owns it."""
+        return self._sessions.get(session)
+
+    def held_by(self, session: int, sender: str, generation: int) -> Session | None:
+        """The session, if `sender` holds its link of this generation; else None."""
+        found = self._sessions.get(session)
+        return found if found is not None and found.accepts(sender, generation) else None
+
+    def insert(self, session: Session) -> None:
+        """Own a session that came with its entity."""
+        self._sessions[session.id] = session
+
+    def remove(self, session: int) -> Session | None:
+        """Own a session no longer: it ended, or went with its entity."""
+        return self._sessions.pop(session, None)
+
+    # --- what gateways ask -----------------------------------------------------------------------
+
+    def heard(self, sender: str, now: int) -> None:
+        """Note that a gateway lives."""
+        self._heard[sender] = now
+
+    def join(self, session: int, sender: str, token_hash: bytes, name: str) -> Session | Refused:
+        """A new session, the same one if it was asked for before, or why not."""
+        known = self._sessions.get(session)
+        if known is not None:
+            if known.gateway == sender and hmac.compare_digest(known.token_hash, token_hash):
+                return known
+            return Refused(session, CloseCode.POLICY, "the session's number is taken")
+        if len(token_hash) != limits.HASH_BYTES:
+            return Refused(session, CloseCode.POLICY, "the token's hash has the wrong length")
+        if len(self._sessions) >= limits.SESSIONS_MAX:
+            return Refused(session, CloseCode.FULL, "the shard is full")
+        created = Session(session, name, sender, token_hash)
+        self._sessions[session] = created
+        return created
+
+    def resume(
+        self, session: int, sender: str, token: bytes, next_hash: bytes
+    ) -> Takeover | Refused | None:
+        """Give a session's link to `sender`; None if the session lives elsewhere or nowhere."""
+        found = self._sessions.get(session)
+        if found is None:
+            return None
+        shown = hashlib.sha256(token[: limits.TOKEN_BYTES_MAX]).digest()
+        current = hmac.compare_digest(shown, found.token_hash)
+        previous = found.previous_hash is not None and hmac.compare_digest(
+            shown, found.previous_hash
+        )
+        if not (current or previous) or len(next_hash) != limits.HASH_BYTES:
+            return Refused(session, CloseCode.AUTH, "the resume token is not valid", next_hash)
+        if previous and found.gateway == sender and found.token_hash == next_hash:
+            return Takeover(found, None)  # the question was asked again: the same answer
+        replaced = (found.gateway, found.generation) if found.linked else None
+        if current:
+            found.previous_hash = found.token_hash
+        found.token_hash = next_hash
+        found.gateway = sender
+        found.generation += 1
+        found.lost_at = None
+        return Takeover(found, replaced)
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def expire(self, now: int) -> list[Session]:
+        """Count links of silent gateways as lost; remove and give the sessions out of grace."""
+        over = []
+        for session in self._sessions.values():
+            if session.lost_at is not None:
+                if now - session.lost_at >= self._grace_ticks:
+                    over.append(session)
+            # A gateway whose session came from another shard has from then on to be heard here.
+            elif now - self._heard.setdefault(session.gateway, now) > limits.GATEWAY_SILENCE_TICKS:
+                session.lost_at = now
+        for session in over:
+            del self._sessions[session.id]
+        return over
