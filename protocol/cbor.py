@@ -1,0 +1,163 @@
+"""CBOR as Shoal speaks it: a strict subset of RFC 8949, with the typed arrays of RFC 8746.
+
+Definite lengths only, text or byte strings as map keys, no NaN and no infinity, nothing after the
+item. Reading checks and blames the peer; writing trusts. What the strict decoder costs and why each
+option is set was measured for cbor2 6.3.
+
+Must not know: messages.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn
+
+import cbor2
+import numpy as np
+from numpy.typing import NDArray
+
+from protocol import limits
+from protocol.errors import RemoteProtocolError
+
+__all__ = ["array_head", "bytes_head", "dumps", "loads", "loads_arrays", "typed", "uint"]
+
+# RFC 8746: little-endian typed arrays. 8-bit types have no byte order.
+_TYPES: Final = {
+    64: "u1",
+    69: "<u2",
+    70: "<u4",
+    71: "<u8",
+    72: "i1",
+    77: "<i2",
+    78: "<i4",
+    79: "<i8",
+}
+_TAGS: Final = {np.dtype(code): tag for tag, code in _TYPES.items()}
+
+
+class _NoTags(Mapping[int, Callable[..., object]]):
+    """Refuses every tag before its payload is read."""
+
+    def __getitem__(self, tag: int) -> NoReturn:
+        raise cbor2.CBORDecodeError(f"tag {tag} is not allowed here")
+
+    def __iter__(self) -> NoReturn:
+        raise TypeError("the tags that are refused cannot be listed")
+
+    def __len__(self) -> int:
+        return 1
+
+
+class _ArrayTags(_NoTags):
+    """Allows exactly the typed arrays that Shoal uses."""
+
+    def __init__(self) -> None:
+        self._decoders = {tag: _array_decoder(np.dtype(code)) for tag, code in _TYPES.items()}
+
+    def __getitem__(self, tag: int) -> Callable[..., object]:  # type: ignore[override]
+        decoder = self._decoders.get(tag)
+        if decoder is None:
+            raise cbor2.CBORDecodeError(f"tag {tag} is not allowed here")
+        return decoder
+
+
+def _array_decoder(dtype: np.dtype[Any]) -> Callable[..., object]:
+    size = dtype.itemsize
+
+    def decode(payload: object, _immutable: object = None) -> NDArray[Any]:
+        if type(payload) is not bytes or len(payload) % size:
+            raise cbor2.CBORDecodeError("a typed array is a byte string of whole elements")
+        return np.frombuffer(payload, dtype)
+
+    return decode
+
+
+_NO_TAGS: Final = _NoTags()
+_ARRAY_TAGS: Final = _ArrayTags()
+
+
+def dumps(item: object) -> bytes:
+    """`item` (None, bool, int, float, str, bytes, list, tuple, dict) as bytes."""
+    return cbor2.dumps(item)
+
+
+def loads(data: bytes | memoryview) -> object:
+    """The one item in `data`, without tags.
+
+    Raises RemoteProtocolError (4400) for anything else.
+    """
+    return _loads(data, _NO_TAGS)
+
+
+def loads_arrays(data: bytes | memoryview) -> object:
+    """The one item in `data`, in which typed arrays become read-only numpy arrays.
+
+    Raises RemoteProtocolError (4400) for anything else.
+    """
+    return _loads(data, _ARRAY_TAGS)
+
+
+def _loads(data: bytes | memoryview, tags: _NoTags) -> object:
+    # Framed as [item, null]: whatever follows the item is noticed without a second pass.
+    try:
+        framed = cbor2.loads(
+            b"\x82" + data + b"\xf6",
+            max_depth=limits.DEPTH_MAX + 1,
+            allow_indefinite=False,
+            allow_duplicate_keys=False,
+            strict_hashable_types=True,
+            semantic_decoders=tags,
+        )
+    except cbor2.CBORDecodeError as error:
+        raise RemoteProtocolError(f"not the CBOR that Shoal speaks: {error}") from None
+    if type(framed) is not list or len(framed) != 2 or framed[1] is not None:
+        raise RemoteProtocolError("not the CBOR that Shoal speaks: bytes after the item")
+    _check_floats(framed[0])
+    return framed[0]
+
+
+def _check_floats(item: object) -> None:
+    if type(item) is float:
+        if not math.isfinite(item):
+            raise RemoteProtocolError("not the CBOR that Shoal speaks: a float that is no number")
+    elif type(item) is list:
+        for child in item:
+            if type(child) is list or type(child) is float or type(child) is dict:
+                _check_floats(child)
+    elif type(item) is dict:
+        for child in item.values():
+            _check_floats(child)
+
+
+def typed(array: NDArray[Any]) -> bytes:
+    """`array` (one dimension, integers) as an encoded typed array."""
+    little = array.dtype.newbyteorder("<") if array.dtype.itemsize > 1 else array.dtype
+    tag = _TAGS[little]
+    payload = np.ascontiguousarray(array, little).tobytes()
+    return b"\xd8" + bytes((tag,)) + bytes_head(len(payload)) + payload
+
+
+def _head(major: int, value: int) -> bytes:
+    if value < 24:
+        return bytes((major | value,))
+    if value < 1 << 8:
+        return bytes((major | 24, value))
+    if value < 1 << 16:
+        return bytes((major | 25,)) + value.to_bytes(2, "big")
+    if value < 1 << 32:
+        return bytes((major | 26,)) + value.to_bytes(4, "big")
+    return bytes((major | 27,)) + value.to_bytes(8, "big")
+
+
+def uint(value: int) -> bytes:
+    """A whole number of 0 to 2**64 - 1, in its shortest form."""
+    return _head(0x00, value)
+
+
+def bytes_head(length: int) -> bytes:
+    """The head of a byte string of `length`."""
+    return _head(0x40, length)
+
+
+def array_head(length: int) -> bytes:
+    """The head of an array of `length` items."""
+    return _head(0x80, length)
