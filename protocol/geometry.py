@@ -7,7 +7,7 @@ Cell index = row * columns + column. All rectangles are half open, in cells.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 import numpy as np
@@ -19,8 +19,7 @@ from protocol.errors import RemoteProtocolError
 __all__ = ["Geometry", "Leaf"]
 
 
-@attrs.frozen
-class Leaf:
+class Leaf(NamedTuple):
     """The rectangle of cells [x0, x1) x [y0, y1) of one shard."""
 
     shard: int
@@ -186,7 +185,7 @@ class Geometry:
             "cell": self.cell,
             "interest": list(self.interest),
             "version": self.version,
-            "shards": [list(attrs.astuple(leaf)) for leaf in self.leaves],
+            "shards": [list(leaf) for leaf in self.leaves],
         }
 
     @classmethod
