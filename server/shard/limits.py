@@ -31,9 +31,7 @@ CENTRE_MARGIN_CELLS: Final = 1 / 8  # the interest's centre follows when the ent
 HANDOFFS_PER_TICK: Final = 2048  # entities cut out in one tick; the others go with the next one
 FORWARDING_ENTRIES: Final = 16384  # where departed entities went; the oldest is forgotten first
 FORWARDS_MAX: Final = 8  # a command that was passed on this often is dropped and counted
-EARLY_ARRIVALS: Final = (
-    4096  # outs kept that came before their predecessor; more wait in the journal
-)
+ARRIVALS_WAITING: Final = 4096  # outs kept per source until their tick; more wait in the journal
 LINGER_TICKS: Final = 10  # a departed entity is a ghost this long unless its owner shows it earlier
 
 # --- journal -------------------------------------------------------------------------------------

@@ -27,7 +27,11 @@ __all__ = ["Session", "SessionTable", "Takeover"]
 
 @attrs.define
 class Session:
-    """One player. `generation` counts its links, `hop` the handoffs of its entity."""
+    """One player. `generation` counts its links, `hop` the handoffs of its entity.
+
+    `centre` is the cell that its interest is centred on, -1 before the first frame; `lost_at` the
+    tick at which its link was lost.
+    """
 
     id: int
     name: str
@@ -37,6 +41,7 @@ class Session:
     previous_hash: bytes | None = None
     generation: int = 1
     hop: int = 0
+    centre: int = -1
     lost_at: int | None = None
     inputs: InputBuffer = attrs.field(factory=InputBuffer)
 
@@ -61,6 +66,7 @@ class Session:
             self.previous_hash,
             self.generation,
             self.hop,
+            self.centre,
             waited,
             self.inputs.to_data(),
         ]

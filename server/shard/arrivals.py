@@ -1,0 +1,71 @@
+"""What comes from other shards' outboxes, put in order and taken exactly once.
+
+Outs may be delivered twice (a follower starts again) or early (two paths); each is taken once, in
+the order of its source's numbers, and not before the tick after the one in which it arose: a shard
+and its neighbour both step in a tick, and an entity must not step in both.
+
+Must not know: what a parcel is for.
+"""
+
+import attrs
+
+from server.shard import limits
+from server.shard.outbox import CommandParcel, EntityParcel, read_parcel
+
+__all__ = ["Arrival", "Arrivals", "Progress"]
+
+
+@attrs.frozen
+class Arrival:
+    """A parcel, the shard that it comes from, and its position in that shard's journal."""
+
+    source: int
+    position: int
+    parcel: EntityParcel | CommandParcel
+
+
+@attrs.frozen
+class Progress:
+    """How far a source's outs were taken: the last one's number and its journal position."""
+
+    number: int = 0
+    position: int = 0
+
+
+class Arrivals:
+    """The outs of all sources for one shard."""
+
+    def __init__(self, progress: dict[int, Progress] | None = None) -> None:
+        self.progress: dict[int, Progress] = dict(progress or {})
+        self.duplicates = 0
+        self._waiting: dict[int, dict[int, Arrival]] = {}
+
+    def offer(self, source: int, position: int, data: bytes) -> bool:
+        """Keep an out of `source` until it can be taken; False if there is no room: offer again."""
+        arrival = Arrival(source, position, read_parcel(data))
+        number = arrival.parcel.number
+        waiting = self._waiting.setdefault(source, {})
+        if number <= self.progress.get(source, _NOTHING).number or number in waiting:
+            self.duplicates += 1
+            return True
+        if len(waiting) >= limits.ARRIVALS_WAITING:
+            return False
+        waiting[number] = arrival
+        return True
+
+    def take(self, now: int) -> list[Arrival]:
+        """What tick `now` consumes, by source and number; it counts as taken."""
+        taken = []
+        for source in sorted(self._waiting):
+            waiting = self._waiting[source]
+            following = self.progress.get(source, _NOTHING).number + 1
+            first = len(taken)
+            while following in waiting and waiting[following].parcel.tick < now:
+                taken.append(waiting.pop(following))
+                following += 1
+            if len(taken) > first:
+                self.progress[source] = Progress(following - 1, taken[-1].position)
+        return taken
+
+
+_NOTHING = Progress()

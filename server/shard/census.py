@@ -1,0 +1,66 @@
+"""Counting entities by id, so that a lost or doubled one has a name.
+
+Each shard reports what it has created, destroyed, owns and has in transit after one tick; a tally
+over all shards of a world says what does not add up.
+
+Must not know: how shards work.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+
+import attrs
+
+__all__ = ["Census", "Tally", "tally"]
+
+
+@attrs.frozen
+class Census:
+    """One shard after `tick`: entity ids, and how many entities it has handed to others so far.
+
+    `created` and `destroyed` hold every id since the shard's world began; `in_transit` those that
+    were cut out and that no other shard is known to have taken: they may be there already.
+    """
+
+    shard: int
+    tick: int
+    created: frozenset[int]
+    destroyed: frozenset[int]
+    owned: frozenset[int]
+    in_transit: frozenset[int]
+    crossings: int
+
+
+@attrs.frozen
+class Tally:
+    """A whole world after `tick`: ids that are nowhere, and ids that two shards own."""
+
+    tick: int
+    created: int
+    destroyed: int
+    alive: int
+    in_transit: int
+    crossings: int
+    lost: frozenset[int]
+    duplicated: frozenset[int]
+
+
+def tally(censuses: Iterable[Census]) -> Tally:
+    """Add up the censuses of all shards of one world, taken after the same tick."""
+    reports = list(censuses)
+    owners = Counter(entity for report in reports for entity in report.owned)
+    alive = owners.keys()
+    created = frozenset[int]().union(*(report.created for report in reports))
+    destroyed = frozenset[int]().union(*(report.destroyed for report in reports))
+    moving = frozenset[int]().union(*(report.in_transit for report in reports)) - alive
+    return Tally(
+        tick=max((report.tick for report in reports), default=0),
+        created=len(created),
+        destroyed=len(destroyed),
+        alive=len(alive),
+        in_transit=len(moving),
+        crossings=sum(report.crossings for report in reports),
+        lost=created - destroyed - alive - moving,
+        duplicated=frozenset(entity for entity, count in owners.items() if count > 1)
+        | (destroyed & alive),
+    )

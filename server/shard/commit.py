@@ -1,0 +1,92 @@
+"""Making a tick durable: its record first, then one out for each parcel, all fenced.
+
+A commit is appended in order and may be repeated from its beginning, since every append is known
+by its id. The writer also knows from where the journal is still needed: a record may go when a
+checkpoint covers it and the destinations of its outs have taken them.
+
+Must not know: what records say, the clock, shards' state.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+
+import attrs
+
+from server.cluster.journal import MemoryJournal
+from server.cluster.seams import Journal
+from server.shard.outbox import Out
+
+__all__ = ["Commit", "Writer"]
+
+
+@attrs.frozen
+class Commit:
+    """What one tick has to make durable. `numbers` are its outs' last numbers by destination."""
+
+    tick: int
+    record: bytes
+    outs: tuple[Out, ...]
+    numbers: Mapping[int, int]
+
+
+@attrs.frozen
+class _Append:
+    data: bytes
+    id: str
+    to: int | None
+
+
+class Writer:
+    """Appends one shard's commits after the position that its claim gave."""
+
+    def __init__(self, journal: Journal, shard: int, position: int) -> None:
+        self._journal = journal
+        self._shard = shard
+        self._kept: deque[tuple[int, Mapping[int, int]]] = deque()
+        self.position = position
+
+    async def commit(self, commit: Commit) -> None:
+        """Append a tick's record and outs; `Fenced` if the shard is no longer ours."""
+        position = self.position
+        for entry in _appends(commit):
+            position = await self._journal.append(
+                self._shard, entry.data, expect=position, id=entry.id, to=entry.to
+            )
+        self._wrote(commit, position)
+
+    def commit_nowait(self, commit: Commit) -> None:
+        """Like `commit`, on a journal in memory, for callers that are not in trio."""
+        assert isinstance(self._journal, MemoryJournal)
+        position = self.position
+        for entry in _appends(commit):
+            position = self._journal.append_nowait(
+                self._shard, entry.data, expect=position, id=entry.id, to=entry.to
+            )
+        self._wrote(commit, position)
+
+    def trimmable(self, taken: Mapping[int, int], checkpoint: int | None) -> int | None:
+        """The position up to which nobody needs the journal any more, None if that is unchanged.
+
+        `taken` is the last number that each destination took; `checkpoint` the position that the
+        newest checkpoint covers, None where none are written.
+        """
+        upto = None
+        while self._kept:
+            position, numbers = self._kept[0]
+            if checkpoint is not None and position > checkpoint:
+                break
+            if any(taken.get(to, 0) < number for to, number in numbers.items()):
+                break
+            upto = position
+            self._kept.popleft()
+        return upto
+
+    def _wrote(self, commit: Commit, position: int) -> None:
+        self.position = position
+        self._kept.append((position, commit.numbers))
+
+
+def _appends(commit: Commit) -> Iterator[_Append]:
+    yield _Append(commit.record, str(commit.tick), None)
+    for out in commit.outs:
+        yield _Append(out.data, out.id, out.to)

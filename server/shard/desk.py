@@ -1,0 +1,229 @@
+"""The shard's desk: what gateways ask for becomes sessions, inputs and answers.
+
+Everything is checked here as if it came from a stranger: that the sender holds the session's link,
+and that an input's values are in the ranges which the schema declares. What fails is counted and
+dropped; it cannot stop a tick.
+
+Must not know: worlds, frames, the bus.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, Final
+
+import attrs
+
+from protocol.errors import CloseCode, ProtocolError
+from protocol.schema import Schema
+from server.shard import limits
+from server.shard.inputs import PendingInput
+from server.shard.mail import (
+    Confirm,
+    Detach,
+    Ended,
+    Input,
+    Item,
+    Join,
+    Joined,
+    Leave,
+    Mail,
+    Refused,
+    Resume,
+    Resumed,
+    Resync,
+    Superseded,
+)
+from server.shard.post import Post
+from server.shard.sessions import Session, SessionTable
+
+__all__ = ["Asked", "Desk", "DeskStatistics"]
+
+
+@attrs.define
+class Asked:
+    """What one tick's mail asks of the world: sessions to join and to leave, frames to repeat."""
+
+    joins: list[Session] = attrs.field(factory=list)
+    leaves: list[int] = attrs.field(factory=list)
+    resyncs: list[tuple[str, Resync]] = attrs.field(factory=list)
+
+
+@attrs.frozen
+class DeskStatistics:
+    """Items that were dropped: from a sender that holds no such link, with values out of range,
+    of a kind that shards do not take, and inputs whose sequence number was known.
+    """
+
+    astray: int
+    out_of_range: int
+    misplaced: int
+    repeated: int
+
+
+class Desk:
+    """Takes the mail of one shard."""
+
+    def __init__(self, shard: int, schema: Schema, sessions: SessionTable, post: Post) -> None:
+        self._shard = shard
+        self._schema = schema
+        self._sessions = sessions
+        self._post = post
+        self._asked = Asked()
+        self._now = 0
+        self._moved: OrderedDict[int, tuple[str, Joined]] = OrderedDict()
+        self._astray = 0
+        self._out_of_range = 0
+        self._misplaced = 0
+        self._repeated = 0
+        self.draining = False
+        self._handlers: Final[dict[type[Item], Callable[[str, Any], None]]] = {
+            Join: self._join,
+            Resume: self._resume,
+            Confirm: self._confirm,
+            Detach: self._detach,
+            Leave: self._leave,
+            Input: self._input,
+            Resync: self._resync,
+        }
+
+    def open(self, now: int) -> None:
+        """Begin tick `now`: expire what ran out of time."""
+        self._now = now
+        for session in self._sessions.expire(now):
+            self._end(session, "the link did not come back in time")
+
+    def take(self, mail: Mail) -> None:
+        """Do what a mail asks, as far as its sender may ask it."""
+        self._sessions.heard(mail.sender, self._now)
+        for item in mail.items:
+            handler = self._handlers.get(type(item))
+            if handler is None:
+                self._misplaced += 1
+            else:
+                handler(mail.sender, item)
+
+    def close(self) -> Asked:
+        """What was asked since `open`."""
+        asked, self._asked = self._asked, Asked()
+        return asked
+
+    def entered(self, session: Session, entity: int) -> None:
+        """Answer a join whose entity is in the world."""
+        session.entity = entity
+        self._post.promise(session.gateway, self._joined(session))
+
+    def moved(self, session: Session, to: int) -> None:
+        """Remember for a while that a session went to shard `to`, to answer a repeated join."""
+        answer = attrs.evolve(self._joined(session), shard=to, hop=session.hop + 1)
+        self._moved[session.id] = (session.gateway, answer)
+        if len(self._moved) > limits.SESSIONS_MAX:
+            self._moved.popitem(last=False)
+
+    def statistics(self) -> DeskStatistics:
+        """Counters since the shard began."""
+        return DeskStatistics(self._astray, self._out_of_range, self._misplaced, self._repeated)
+
+    # --- what a gateway may ask ------------------------------------------------------------------
+
+    def _join(self, sender: str, item: Join) -> None:
+        moved = self._moved.get(item.session)
+        if moved is not None and moved[0] == sender:
+            self._post.promise(sender, moved[1])
+            return
+        if self.draining and self._sessions.get(item.session) is None:
+            refusal = Refused(item.session, CloseCode.RESTART, "the shard is shutting down")
+            self._post.send(sender, refusal)
+            return
+        known = len(self._sessions)
+        answer = self._sessions.join(item.session, sender, item.token_hash, item.name)
+        if isinstance(answer, Refused):
+            self._post.send(sender, answer)
+        elif len(self._sessions) > known:
+            self._asked.joins.append(answer)
+        elif answer.entity:
+            self._post.promise(sender, self._joined(answer))
+
+    def _resume(self, sender: str, item: Resume) -> None:
+        answer = self._sessions.resume(item.session, sender, item.token, item.next_hash)
+        if answer is None:
+            return
+        if isinstance(answer, Refused):
+            self._post.send(sender, answer)
+            return
+        if answer.replaced is not None:
+            gateway, generation = answer.replaced
+            self._post.send(gateway, Superseded(item.session, generation))
+        session = answer.session
+        self._post.promise(
+            sender,
+            Resumed(
+                session.id,
+                session.entity,
+                self._shard,
+                session.hop,
+                session.generation,
+                self._now,
+                session.inputs.applied,
+                item.next_hash,
+            ),
+        )
+
+    def _confirm(self, sender: str, item: Confirm) -> None:
+        session = self._held(sender, item)
+        if session is not None:
+            session.previous_hash = None
+
+    def _detach(self, sender: str, item: Detach) -> None:
+        session = self._held(sender, item)
+        if session is not None and session.linked:
+            session.lost_at = self._now
+
+    def _leave(self, sender: str, item: Leave) -> None:
+        session = self._held(sender, item)
+        if session is not None:
+            self._sessions.remove(session.id)
+            self._end(session, "the player left")
+
+    def _input(self, sender: str, item: Input) -> None:
+        session = self._held(sender, item)
+        if session is None:
+            return
+        if not self._in_range(item):
+            self._out_of_range += 1
+            return
+        entry = PendingInput(item.seq, item.tick, item.view, item.kind, item.values)
+        if not session.inputs.offer(entry, now=self._now):
+            self._repeated += 1
+        session.previous_hash = None  # who plays has received the token
+
+    def _resync(self, sender: str, item: Resync) -> None:
+        self._asked.resyncs.append((sender, item))
+
+    def _in_range(self, item: Input) -> bool:
+        if item.kind >= len(self._schema.inputs):
+            return False
+        try:
+            self._schema.inputs[item.kind].decode(list(item.values))
+        except ProtocolError:
+            return False
+        return True
+
+    def _held(self, sender: str, item: Confirm | Detach | Leave | Input) -> Session | None:
+        session = self._sessions.held_by(item.session, sender, item.generation)
+        if session is None:
+            self._astray += 1
+        return session
+
+    def _end(self, session: Session, reason: str) -> None:
+        self._asked.leaves.append(session.id)
+        self._post.promise(session.gateway, Ended(session.id, session.generation, reason))
+
+    def _joined(self, session: Session) -> Joined:
+        return Joined(
+            session.id,
+            session.entity,
+            self._shard,
+            session.hop,
+            session.generation,
+            self._now,
+        )

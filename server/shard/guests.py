@@ -1,0 +1,87 @@
+"""Guests: entities that were cut out of this shard and are still published by it.
+
+From the cut until the tick's record is durable nobody else may show an entity, so its source goes
+on publishing it, along its course and otherwise unchanged. Guests are kept in batches, one for a
+tick and kind, as columns like those of the world's export.
+
+Must not know: the journal, sessions' rules.
+"""
+
+from collections.abc import Iterator
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from protocol import courses
+from protocol.schema import Course
+from sim.engine import Export
+
+__all__ = ["GuestBatch", "Guests", "course_positions", "select"]
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+CourseColumns = tuple[Ints, Ints, Ints, Ints, Ints]
+
+
+def course_positions(course: CourseColumns, form: Course, step: int) -> tuple[Floats, Floats]:
+    """Where courses are at `step`, in units; `step` is of the clock that the courses' steps are."""
+    x0, y0, vx, vy, step0 = course
+    age = step - step0
+    x = courses.evaluate(x0, vx, age, form.num, form.den)
+    y = courses.evaluate(y0, vy, age, form.num, form.den)
+    return np.asarray(x) * form.step, np.asarray(y) * form.step
+
+
+def select(rows: Export, places: Ints) -> Export:
+    """A copy of an export's rows at `places`."""
+    course = rows.course
+    return attrs.evolve(
+        rows,
+        ids=rows.ids[places],
+        handles=rows.handles[places],
+        x=rows.x[places],
+        y=rows.y[places],
+        fields={name: column[places] for name, column in rows.fields.items()},
+        course=None if course is None else tuple(column[places] for column in course),
+    )
+
+
+@attrs.define
+class GuestBatch:
+    """The entities of one kind that were cut out at one tick; `to[i]` is to own `rows.ids[i]`."""
+
+    tick: int
+    kind: int
+    to: Ints
+    rows: Export
+
+    def __len__(self) -> int:
+        return len(self.to)
+
+
+class Guests:
+    """The guests of one shard, oldest first, and those that were handed over lately."""
+
+    def __init__(self) -> None:
+        self._batches: list[GuestBatch] = []
+
+    def __iter__(self) -> Iterator[GuestBatch]:
+        return iter(self._batches)
+
+    def __len__(self) -> int:
+        return sum(map(len, self._batches))
+
+    def add(self, batch: GuestBatch) -> None:
+        """Publish a batch until it is released."""
+        self._batches.append(batch)
+
+    def of_kind(self, kind: int) -> list[GuestBatch]:
+        """The batches of one kind, oldest first."""
+        return [batch for batch in self._batches if batch.kind == kind]
+
+    def release(self, durable_tick: int) -> list[GuestBatch]:
+        """Drop and give the batches that were cut at `durable_tick` or before."""
+        released = [batch for batch in self._batches if batch.tick <= durable_tick]
+        self._batches = [batch for batch in self._batches if batch.tick > durable_tick]
+        return released

@@ -1,0 +1,125 @@
+"""What a shard sends to other shards, exactly once: entities that cross and commands for others.
+
+Each becomes one `out` record in the shard's own journal, addressed to its destination. Outs of one
+source for one destination carry consecutive numbers, which is how the receiver knows a repeated
+one and notices a missing one; the name (tick, index) tells where in the source's history it arose,
+so that recovery can derive the outs of a tick again and append those that are missing.
+
+Must not know: worlds (an entity is bytes), geometry, the journal.
+"""
+
+from collections import deque
+from typing import Any
+
+import attrs
+
+from protocol import cbor
+from protocol.errors import ProtocolError
+
+__all__ = ["CommandParcel", "EntityParcel", "Out", "Outbox", "Parcel", "ParcelError", "read_parcel"]
+
+
+class ParcelError(ValueError):
+    """An out record is not of the form that `Outbox` writes: the journal is damaged."""
+
+
+@attrs.frozen
+class Out:
+    """A record to append after the tick's own: for shard `to`, under the name `id`."""
+
+    to: int
+    id: str
+    data: bytes
+
+
+@attrs.frozen
+class Parcel:
+    """What every out has: its number for this destination, and the tick in which it arose."""
+
+    number: int
+    tick: int
+
+
+@attrs.frozen
+class EntityParcel(Parcel):
+    """An entity cut out of the source after `tick`, with its session if it has one."""
+
+    entity: int
+    body: bytes
+    session: list[Any] | None
+
+
+@attrs.frozen
+class CommandParcel(Parcel):
+    """A command for an entity that the source does not own; `forwards` counts its hops."""
+
+    target: int
+    name: str
+    args: Any
+    forwards: int
+
+
+_ENTITY, _COMMAND = 0, 1
+
+
+def read_parcel(data: bytes) -> EntityParcel | CommandParcel:
+    """The parcel in an out record; `ParcelError` if it is none."""
+    try:
+        body = cbor.loads(data)
+    except ProtocolError as error:
+        raise ParcelError("an out record is not CBOR") from error
+    match body:
+        case [int(number), int(tick), 0, int(entity), bytes(cut), (list() | None) as session]:
+            return EntityParcel(number, tick, entity, cut, session)
+        case [int(number), int(tick), 1, int(target), str(name), args, int(forwards)]:
+            return CommandParcel(number, tick, target, name, args, forwards)
+    raise ParcelError("an out record is neither an entity nor a command")
+
+
+class Outbox:
+    """Numbers and names the outs of one shard, and remembers those that were not taken yet."""
+
+    def __init__(self, numbers: dict[int, int] | None = None) -> None:
+        self.numbers: dict[int, int] = dict(numbers or {})
+        self.sent_entities = 0
+        self._tick = 0
+        self._outs: list[Out] = []
+        # Entities in transit by destination, (number, entity). As long as a destination is away
+        # its journal holds the entities, so their numbers may well be kept here.
+        self._untaken: dict[int, deque[tuple[int, int]]] = {}
+
+    def begin(self, tick: int) -> None:
+        """Start the outs of `tick`."""
+        self._tick = tick
+        self._outs = []
+
+    def send_entity(self, to: int, entity: int, body: bytes, session: list[Any] | None) -> None:
+        """Hand an entity, as `World.depart` cut it out, and its session to shard `to`."""
+        number = self._put(to, [_ENTITY, entity, body, session])
+        self._untaken.setdefault(to, deque()).append((number, entity))
+        self.sent_entities += 1
+
+    def send_command(self, to: int, target: int, name: str, args: Any, forwards: int) -> None:
+        """Pass a command for the entity `target` to shard `to`."""
+        self._put(to, [_COMMAND, target, name, args, forwards])
+
+    def finish(self) -> tuple[Out, ...]:
+        """The outs since `begin`, in order."""
+        return tuple(self._outs)
+
+    def taken(self, by: int, number: int) -> None:
+        """Note that shard `by` has taken everything up to `number`."""
+        waiting = self._untaken.get(by)
+        while waiting and waiting[0][0] <= number:
+            waiting.popleft()
+
+    def in_transit(self) -> list[int]:
+        """The entities that were cut out and that no destination is known to have taken."""
+        return [entity for waiting in self._untaken.values() for _, entity in waiting]
+
+    def _put(self, to: int, body: list[Any]) -> int:
+        number = self.numbers.get(to, 0) + 1
+        self.numbers[to] = number
+        name = f"{self._tick}.{len(self._outs)}"
+        self._outs.append(Out(to, name, cbor.dumps([number, self._tick, *body])))
+        return number

@@ -1,0 +1,95 @@
+"""From a world's columns to the parts that a shard publishes.
+
+Owned rows and guests are written to one table of parts, which finds out by itself who entered,
+left, moved and changed. Rows keep their slots by handles: the world's ride along with its rows,
+the guests' with their batch.
+
+Must not know: sessions, the bus, the journal.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from protocol.geometry import Geometry
+from protocol.parts import CourseRows, KindRows, PartTable, Reason
+from protocol.schema import Schema
+from server.shard.guests import GuestBatch, Guests, course_positions
+from sim.engine import Export
+
+__all__ = ["Replication"]
+
+Reasons = Mapping[int, tuple[Reason, int]]
+
+
+class Replication:
+    """The table of parts of one shard, written once per tick."""
+
+    def __init__(self, schema: Schema, geometry: Geometry, shard: int, epoch: int) -> None:
+        self._schema = schema
+        self._geometry = geometry
+        self.table = PartTable(schema, geometry)
+        self.table.shard = shard
+        self.table.epoch = epoch
+
+    def write(
+        self,
+        tick: int,
+        step: int,
+        exports: Sequence[Export],
+        guests: Guests,
+        released: Iterable[GuestBatch],
+    ) -> None:
+        """Bring the table to the state after `step`; `exports` are the kinds' rows in order.
+
+        `released` are the guests that were published until now and are handed over.
+        """
+        handed = {
+            int(entity): (Reason.HANDED, int(to))
+            for batch in released
+            for entity, to in zip(batch.rows.ids, batch.to, strict=True)
+        }
+        self.table.begin(tick, step)
+        for kind, owned in enumerate(exports):
+            self._write_kind(kind, owned, guests.of_kind(kind), handed)
+        self.table.finish()
+
+    def _write_kind(
+        self, kind: int, owned: Export, batches: list[GuestBatch], reasons: Reasons
+    ) -> None:
+        table = self.table
+        sources = [owned, *(batch.rows for batch in batches)]
+        cells = [self._geometry.cells_of(owned.x, owned.y)]
+        cells += [self._guest_cells(kind, batch.rows) for batch in batches]
+        rows = KindRows(
+            handles=_joined([source.handles for source in sources]),
+            ids=_joined([source.ids for source in sources]),
+            cells=_joined(cells),
+            fields={
+                name: _joined([source.fields[name] for source in sources]) for name in owned.fields
+            },
+            course=_joined_courses(sources),
+        )
+        table.write(table.tick, table.step, kind, rows, reasons)
+        start = 0
+        for source in sources:  # new rows were given a slot
+            source.handles[:] = rows.handles[start : start + len(source.handles)]
+            start += len(source.handles)
+
+    def _guest_cells(self, kind: int, rows: Export) -> npt.NDArray[np.int32]:
+        form = self._schema.kinds[kind].course
+        if form is None or rows.course is None:
+            return self._geometry.cells_of(rows.x, rows.y)
+        return self._geometry.cells_of(*course_positions(rows.course, form, self.table.step))
+
+
+def _joined(columns: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[np.generic]:
+    return columns[0] if len(columns) == 1 else np.concatenate(columns)
+
+
+def _joined_courses(sources: Sequence[Export]) -> CourseRows | None:
+    courses = [source.course for source in sources if source.course is not None]
+    if not courses:
+        return None
+    return CourseRows(*(_joined(columns) for columns in zip(*courses, strict=True)))
