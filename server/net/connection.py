@@ -1,0 +1,170 @@
+"""One accepted connection from its first byte to its last.
+
+The stages: handshake under a deadline; conversation, in which trio-websocket answers pings and
+closing while messages go straight to the link; the end, in which what is left is written within
+`limits.CLOSE_S`, and the socket is closed by force in any case.
+
+Error handling: nothing that a client does raises out of `run`. Only cancellation does.
+"""
+
+import socket
+from collections.abc import Callable, Collection
+
+import trio
+from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
+
+from protocol.errors import CloseCode, RemoteProtocolError
+from server.net import limits
+from server.net.doors import Doors
+from server.net.frames import close_frame
+from server.net.handshake import SUBPROTOCOL, refusal
+from server.net.inbound import Inbound
+from server.net.link import Closed
+from server.net.outbound import Outbound
+from server.net.socket import SocketLink
+from server.net.stream import LinkStream
+from server.net.transport import SocketTransport
+
+__all__ = ["Connection", "OnLink"]
+
+OnLink = Callable[[SocketLink], None]
+
+_ABNORMAL = Closed(1006, "the connection was lost", by_peer=True)
+
+
+class Connection:
+    """Owns `connected` and everything that runs on it."""
+
+    def __init__(
+        self,
+        connected: socket.socket,
+        peer: str,
+        *,
+        doors: Doors,
+        origins: Collection[str],
+        on_link: OnLink,
+    ) -> None:
+        self.link: SocketLink | None = None
+        self._peer = peer
+        self._doors = doors
+        self._origins = origins
+        self._on_link = on_link
+        self._tasks = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+        self._web_socket: WebSocketConnection | None = None
+        self._transport = SocketTransport(connected)
+        self._outbound = Outbound(self._transport, self._flush_soon)
+        self._stream = LinkStream(self._transport, self._outbound, self._tasks.cancel)
+
+    async def run(self) -> None:
+        """Serve the connection until it is closed."""
+        closed = Closed(CloseCode.LEAVING, "the server ends", by_peer=False)
+        try:
+            closed = await self._converse()
+        except Exception as error:  # noqa: BLE001 - one bad connection never hurts another
+            closed = _blame(error)
+        finally:
+            if self.link is not None:
+                self.link.end(closed)
+            await self._finish()
+
+    def abort(self) -> None:
+        """Let go of the socket at once; the tasks notice."""
+        if self.link is not None:
+            self.link.end(_ABNORMAL)
+        self._transport.close()
+
+    async def _converse(self) -> Closed:
+        with self._tasks:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                self._web_socket = await self._shake_hands(nursery)
+                if self._web_socket is not None:
+                    inbound = self._open()
+                    while True:
+                        inbound.returned(await self._web_socket.get_message())
+                nursery.cancel_scope.cancel()
+        reason = self._web_socket.closed if self._web_socket is not None else None
+        if reason is None:
+            return _ABNORMAL
+        return Closed(reason.code, reason.reason or "", by_peer=True)
+
+    async def _shake_hands(self, nursery: trio.Nursery) -> WebSocketConnection | None:
+        """The connection that trio-websocket speaks for, None if the request was refused."""
+        number = self._doors.begin_handshake(self._tasks.cancel)
+        try:
+            with trio.fail_after(limits.HANDSHAKE_S):
+                request = await wrap_server_stream(
+                    nursery,
+                    self._stream,
+                    max_message_size=limits.MESSAGE_BYTES,
+                    receive_buffer_size=limits.RECEIVE_BYTES,
+                )
+                problem = refusal(
+                    subprotocols=request.proposed_subprotocols,
+                    origin=self._stream.head.line(b"origin"),
+                    host=self._stream.head.line(b"host"),
+                    origins=self._origins,
+                )
+                if problem is not None:
+                    status, reason = problem
+                    await request.reject(status, body=reason.encode())
+                    return None
+                return await request.accept(subprotocol=SUBPROTOCOL)
+        finally:
+            self._doors.end_handshake(number)
+
+    def _open(self) -> Inbound:
+        stream = self._stream
+        self.link = link = SocketLink(
+            self._peer, self._outbound, lambda: stream.bytes_received, self._tasks.cancel
+        )
+        inbound = Inbound(link.deliver)
+        stream.open(inbound)
+        self._on_link(link)
+        return inbound
+
+    def _flush_soon(self) -> None:
+        if self._nursery is not None and not self._tasks.cancel_called:
+            self._nursery.start_soon(self._outbound.flush)
+
+    async def _finish(self) -> None:
+        try:
+            with trio.CancelScope(deadline=trio.current_time() + limits.CLOSE_S, shield=True):
+                await self._outbound.finish(self._last_words())
+                if self._outbound.bytes_sent:
+                    # Closing with unread bytes would reset the connection, and the reset might
+                    # overtake what was just said.
+                    await self._stream.discard(limits.LINGER_BYTES)
+        except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # the peer is gone already, and that is all we wanted
+        finally:
+            self._transport.close()
+
+    def _last_words(self) -> bytes:
+        """The Close frame that is still to be said, b"" if none."""
+        closed = self.link.closed if self.link is not None else None
+        if closed is None or closed.by_peer:
+            return b""
+        return close_frame(closed.code, closed.reason)
+
+
+def _blame(error: Exception) -> Closed:
+    """Why a conversation ended that was not ended in order."""
+    remote = _first(error, RemoteProtocolError)
+    if isinstance(remote, RemoteProtocolError):
+        return Closed(remote.code, remote.reason, by_peer=False)
+    closed = _first(error, ConnectionClosed)
+    if isinstance(closed, ConnectionClosed) and closed.reason is not None:
+        return Closed(closed.reason.code, closed.reason.reason or "", by_peer=True)
+    if _first(error, trio.BrokenResourceError) is not None:
+        return _ABNORMAL
+    return Closed(CloseCode.CRASH, "the connection failed", by_peer=False)
+
+
+def _first(error: Exception, kind: type[Exception]) -> BaseException | None:
+    """The first error of `kind` in a group, at any depth."""
+    if isinstance(error, ExceptionGroup):
+        found = (_first(inner, kind) for inner in error.exceptions)
+        return next((one for one in found if one is not None), None)
+    return error if isinstance(error, kind) else None

@@ -1,0 +1,46 @@
+"""Every bound of the links, with the checks that hold between them.
+
+A bound's comment says what happens when it is reached. Times are seconds.
+"""
+
+from typing import Final
+
+# --- handshake -----------------------------------------------------------------------------------
+HANDSHAKE_S: Final = 5.0  # a connection whose handshake takes longer is freed
+HANDSHAKES_MAX: Final = 512  # at once; the oldest is dropped, a good one takes milliseconds
+HEAD_BYTES: Final = 8 * 1024  # of an opening request; a longer one ends the connection
+
+# --- what a client may send ----------------------------------------------------------------------
+MESSAGE_BYTES: Final = 16 * 1024  # of one message; a longer one closes with 1009
+FRAGMENTS: Final = 64  # of one message; more close with 1008
+FRAMES_PER_S: Final = 120.0  # of any kind, sustained; more close with 4429 before any decoding
+FRAMES_BURST: Final = 300.0  # what a stalled network may deliver at once on top
+BYTES_PER_S: Final = 64.0 * 1024  # sustained; more close with 4429
+BYTES_BURST: Final = 256.0 * 1024
+INBOX_MESSAGES: Final = 512  # waiting to be drained; more close with 1008
+RECEIVE_BYTES: Final = 4 * 1024  # taken from the kernel at once, so that one flood yields often
+
+# --- what waits to be sent -----------------------------------------------------------------------
+NOTSENT_BYTES: Final = 4 * 1024  # the kernel says no when so much was never sent even once
+STUCK_S: Final = 10.0  # no byte accepted for so long while some wait: forced close
+SWEEP_S: Final = 1.0  # how often that is looked for
+
+# --- ending --------------------------------------------------------------------------------------
+CLOSE_S: Final = 2.0  # for what is unsent, the Close frame and the peer's answer; then forced
+LINGER_BYTES: Final = 256 * 1024  # read and thrown away meanwhile; more, and it is forced
+
+# --- how many ------------------------------------------------------------------------------------
+BACKLOG: Final = 1024  # connections that the kernel holds until they are accepted
+DESCRIPTORS_RESERVED: Final = 64  # never used for clients: journal files, logs, the bus
+ACCEPT_PAUSE_S: Final = 0.1  # how long accepting rests when the system is out of something
+
+if FRAMES_BURST < INBOX_MESSAGES / 2:
+    raise AssertionError("the flood's count must not hide behind the inbox")
+if INBOX_MESSAGES <= FRAMES_BURST:
+    raise AssertionError("whoever keeps to the rate must not overfill the inbox at once")
+if BYTES_BURST < 4 * MESSAGE_BYTES:
+    raise AssertionError("several of the longest messages must be welcome")
+if CLOSE_S > HANDSHAKE_S:
+    raise AssertionError("ending must not take longer than beginning")
+if STUCK_S <= CLOSE_S + SWEEP_S:
+    raise AssertionError("a link that ends must not be taken for a stuck one")

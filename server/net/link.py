@@ -1,0 +1,82 @@
+"""The seam between the gateway and whatever carries bytes to a client.
+
+A link takes prebuilt WebSocket frames and never waits; it hands over whole binary messages when it
+is asked. Implemented on sockets (`socket.SocketLink`) and on memory (`memory.MemoryLink`), so that
+simulations run the same gateway.
+
+Invariants: bytes arrive in the order in which they were taken; nothing is sent after Close; what a
+link holds is bounded (one remainder, one inbox).
+"""
+
+from enum import Enum, auto
+from typing import Protocol
+
+import attrs
+
+__all__ = ["Closed", "Link", "LinkStatistics", "Sent"]
+
+
+class Sent(Enum):
+    """What became of bytes that were given to `try_send`."""
+
+    ALL = auto()
+    """The transport has taken everything."""
+    PARTIAL = auto()
+    """Some was taken. The link keeps the rest, which precedes everything else."""
+    FULL = auto()
+    """Nothing was taken: the transport is full, busy or closed. Conflate, and try later."""
+
+
+@attrs.frozen
+class Closed:
+    """Why a link ended, as a WebSocket close code (1006: without a closing handshake)."""
+
+    code: int
+    reason: str
+    by_peer: bool
+
+
+@attrs.frozen(kw_only=True)
+class LinkStatistics:
+    """Totals of one link since it opened, and what waits in it now.
+
+    `refused` counts calls of `try_send` that took nothing, `partial` those that took some.
+    """
+
+    bytes_sent: int
+    bytes_received: int
+    messages_received: int
+    partial: int
+    refused: int
+    remainder_bytes: int
+    inbox_messages: int
+
+
+class Link(Protocol):
+    """One client's live transport."""
+
+    @property
+    def peer(self) -> str:
+        """The address of the other end, for limits and logs."""
+
+    @property
+    def closed(self) -> Closed | None:
+        """None while the link is open. What arrived before can still be drained."""
+
+    def try_send(self, frame: bytes) -> Sent:
+        """Send one or more whole WebSocket frames, joined, without waiting.
+
+        An empty `frame` only tries to get rid of a remainder.
+        """
+
+    def drain(self) -> list[bytes]:
+        """Take the binary messages that have arrived since the last call, oldest first."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Say Close behind everything that was taken, and end the link soon, by force if need be.
+
+        Returns at once; further calls change nothing.
+        """
+
+    def statistics(self) -> LinkStatistics:
+        """Totals, and what waits."""

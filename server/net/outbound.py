@@ -1,0 +1,159 @@
+"""The order of everything that is written to one connection.
+
+Two kinds of writers share it: the fan-out, which pushes whole frames and never waits, and
+trio-websocket, which waits until its bytes are taken. What the kernel took only in part is kept as
+the remainder (the rest of one push, or of one control frame) and precedes everything else.
+
+Invariants: the bytes that the transport sees are whole frames, one after the other, whoever is
+cancelled when; a push takes nothing while somebody waits to write; nothing follows a Close frame.
+
+Must not know: sockets, what frames say.
+"""
+
+from collections.abc import Callable
+
+import trio
+
+from server.net.link import Sent
+from server.net.transport import Transport
+
+__all__ = ["Outbound"]
+
+_CLOSE_FRAME_START = b"\x88"  # final, opcode 8; an HTTP response never starts with it
+
+
+class Outbound:
+    """Writes to `transport`. `on_remainder` is called when a push leaves one: run `flush` soon."""
+
+    def __init__(
+        self, transport: Transport, on_remainder: Callable[[], None] = lambda: None
+    ) -> None:
+        self.bytes_sent = 0
+        self.partial = 0
+        self.refused = 0
+        self._transport = transport
+        self._on_remainder = on_remainder
+        self._remainder: bytes | memoryview = b""
+        self._turn = trio.Lock()  # of those who wait; the fan-out never does
+        self._busy = False
+        self._flushing = False
+        self._ended = False
+        self._close_written = False
+        self._broken = False
+
+    @property
+    def remainder_bytes(self) -> int:
+        """Bytes of a frame that was taken in part."""
+        return len(self._remainder)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether bytes wait for the transport."""
+        return self._busy or bool(self._remainder)
+
+    def push(self, frames: bytes) -> Sent:
+        """Write whole frames, joined, without waiting; an empty push only flushes."""
+        if self._ended or self._busy or not self._push_remainder():
+            self.refused += 1
+            return Sent.FULL
+        if not frames:
+            return Sent.ALL
+        taken = self._take(frames)
+        if taken == len(frames):
+            return Sent.ALL
+        if not taken:
+            self.refused += 1
+            return Sent.FULL
+        self._remainder = memoryview(frames)[taken:]
+        self.partial += 1
+        if not self._flushing:
+            self._flushing = True
+            self._on_remainder()
+        return Sent.PARTIAL
+
+    def end(self) -> None:
+        """Take no more pushes; what was taken is still written."""
+        self._ended = True
+
+    async def flush(self) -> None:
+        """Wait until the remainder is taken.
+
+        Raises trio.BrokenResourceError when the peer is lost.
+        """
+        try:
+            async with self._turn:
+                await self._wait_remainder_taken()
+        finally:
+            self._flushing = False
+
+    async def send_all(self, data: bytes) -> None:
+        """Write one frame of trio-websocket, or a part of the handshake.
+
+        When it is cancelled before the first byte, the frame is forgotten; later, its rest stays
+        behind as the remainder. Raises trio.BrokenResourceError when the peer is lost and
+        trio.ClosedResourceError after Close.
+        """
+        async with self._turn:
+            self._busy = True
+            try:
+                await self._wait_remainder_taken()
+                if self._ended:
+                    raise trio.ClosedResourceError("nothing follows a Close frame")
+                await self._write(data)
+            finally:
+                self._busy = False
+
+    async def finish(self, close_frame: bytes) -> None:
+        """Write the remainder and, unless there was one, `close_frame` (b"" for none).
+
+        To be called when nobody else writes any more. Raises trio.BrokenResourceError when the
+        peer is lost.
+        """
+        self._ended = True
+        async with self._turn:
+            await self._wait_remainder_taken()
+            if not self._close_written:
+                await self._write(close_frame)
+        self._transport.shut()
+
+    async def _write(self, data: bytes) -> None:
+        taken = 0
+        while data and not taken:
+            taken = self._take(data)
+            if self._broken:
+                raise trio.BrokenResourceError("the peer is lost")
+            if not taken:
+                await self._transport.wait_writable()
+        if data[:1] == _CLOSE_FRAME_START:
+            self._ended = self._close_written = True
+        self._remainder = memoryview(data)[taken:]
+        await self._wait_remainder_taken()
+
+    async def _wait_remainder_taken(self) -> None:
+        while not self._push_remainder():
+            if self._broken:
+                raise trio.BrokenResourceError("the peer is lost")
+            await self._transport.wait_writable()
+
+    def _push_remainder(self) -> bool:
+        """Write what is left over; whether nothing is left and more may follow."""
+        while self._remainder:
+            taken = self._take(self._remainder)
+            if not taken:
+                return False
+            self._remainder = self._remainder[taken:]
+        self._remainder = b""  # do not keep a whole body alive for the sake of no bytes
+        return not self._broken
+
+    def _take(self, data: bytes | memoryview) -> int:
+        if self._broken:
+            return 0
+        try:
+            taken = self._transport.send(data)
+        except OSError:
+            # The reader hears of it too, and ends the link with the reason.
+            self._broken = True
+            self._remainder = b""
+            return 0
+        self.bytes_sent += taken
+        return taken

@@ -1,0 +1,85 @@
+"""A connected TCP socket: without waiting for the fan-out, with waiting for tasks.
+
+trio's own socket stream has no public way to send without waiting, so this stands on a standard
+socket and trio's public `wait_readable` and `wait_writable`.
+
+Must not know: frames, WebSocket.
+"""
+
+import socket
+from typing import Final, Protocol
+
+import trio
+
+from server.net import limits
+
+__all__ = ["SocketTransport", "Transport"]
+
+_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+
+
+class Transport(Protocol):
+    """What a link's stream stands on. Every method may raise OSError when the peer is lost."""
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Give bytes to the kernel; how many it took, 0 if it is full."""
+
+    def receive(self, bytes_max: int) -> bytes | None:
+        """Bytes that have arrived, b"" at the end of the stream, None if there are none yet."""
+
+    async def wait_writable(self) -> None:
+        """Wait until `send` may take something."""
+
+    async def wait_readable(self) -> None:
+        """Wait until `receive` may have something."""
+
+    def shut(self) -> None:
+        """Tell the peer that nothing more is sent."""
+
+    def close(self) -> None:
+        """Let go of the transport, whatever is still under way."""
+
+
+class SocketTransport:
+    """A `Transport` over a connected TCP socket, which it owns from now on."""
+
+    def __init__(self, connected: socket.socket) -> None:
+        connected.setblocking(False)  # noqa: FBT003 - the only way to call it
+        connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if _NOTSENT_LOWAT is not None:
+            # The kernel would take seconds of snapshots; what is not sent yet should rather stay
+            # ours, where the next tick replaces it.
+            connected.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, limits.NOTSENT_BYTES)
+        self._socket = connected
+
+    def send(self, data: bytes | memoryview) -> int:
+        """Give bytes to the kernel; how many it took, 0 if it is full."""
+        try:
+            return self._socket.send(data)
+        except (BlockingIOError, InterruptedError):
+            return 0
+
+    def receive(self, bytes_max: int) -> bytes | None:
+        """Bytes that have arrived, b"" at the end of the stream, None if there are none yet."""
+        try:
+            return self._socket.recv(bytes_max)
+        except (BlockingIOError, InterruptedError):
+            return None
+
+    async def wait_writable(self) -> None:
+        """Wait until `send` may take something."""
+        await trio.lowlevel.wait_writable(self._socket.fileno())
+
+    async def wait_readable(self) -> None:
+        """Wait until `receive` may have something."""
+        await trio.lowlevel.wait_readable(self._socket.fileno())
+
+    def shut(self) -> None:
+        """Tell the peer that nothing more is sent."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Let go of the socket; tasks that wait for it get trio.ClosedResourceError."""
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket.fileno())
+            self._socket.close()
