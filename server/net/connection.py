@@ -133,9 +133,7 @@ class Connection:
             with trio.CancelScope(deadline=trio.current_time() + limits.CLOSE_S, shield=True):
                 await self._outbound.finish(self._last_words())
                 if self._outbound.bytes_sent:
-                    # Closing with unread bytes would reset the connection, and the reset might
-                    # overtake what was just said.
-                    await self._stream.discard(limits.LINGER_BYTES)
+                    await self._stream.linger(limits.LINGER_BYTES)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the peer is gone already, and that is all we wanted
         finally:

@@ -30,7 +30,11 @@ _WHOLE_BINARY: Final = _FINAL | _BINARY
 
 
 class Inbound:
-    """Takes a client's byte stream apart. `sink` is given every message, in order."""
+    """Takes a client's byte stream apart. `sink` is given every message, in order.
+
+    `surrendered`: the client said Close or broke the protocol, so that trio-websocket gets all the
+    rest.
+    """
 
     def __init__(self, sink: Callable[[bytes], None]) -> None:
         self._sink = sink
@@ -38,7 +42,7 @@ class Inbound:
         self._bytes = Budget(limits.BYTES_PER_S, limits.BYTES_BURST)
         self._held = b""
         self._counted = False  # whether the frame that is held was counted already
-        self._surrendered = False  # everything goes to trio-websocket from here on
+        self.surrendered = False
         self._fragments = 0  # of the message that is being sent in pieces
         self._message_bytes = 0
         self._lent = 0  # whole messages in trio-websocket's hands
@@ -50,7 +54,7 @@ class Inbound:
         """
         if not self._bytes.spend(len(data), now):
             raise RemoteProtocolError("too many bytes a second", CloseCode.RATE)
-        if self._surrendered:
+        if self.surrendered:
             return data
         buffer = self._held + data if self._held else data
         position = 0
@@ -58,8 +62,8 @@ class Inbound:
         while (span := _span(buffer, position)) is not None:
             start, end = span
             if start < 0:
-                self._surrendered = True
-            if self._surrendered:
+                self.surrendered = True
+            if self.surrendered:
                 lent.append(buffer[position:])
                 position = len(buffer)
                 break
@@ -103,7 +107,7 @@ class Inbound:
     def _lend(self, first: int) -> None:
         opcode = first & 0x0F
         if opcode >= _CLOSE:
-            self._surrendered = opcode == _CLOSE
+            self.surrendered = opcode == _CLOSE
         elif first & _FINAL:
             self._fragments = 0
             self._lent += 1

@@ -81,6 +81,8 @@ class SocketLink:
         A client that keeps to the rate cannot fill the inbox unless the gateway hangs, and then it
         is the gateway's links that must go, not the memory.
         """
+        if self._closed is not None:
+            return
         if len(self._inbox) >= limits.INBOX_MESSAGES:
             raise RemoteProtocolError("too many messages wait", CloseCode.POLICY)
         self._messages_received += 1

@@ -12,9 +12,11 @@ Must not know: gateways, what messages mean.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import trio
 
+from protocol.errors import RemoteProtocolError
 from server.net import limits
 from server.net.head import Head
 from server.net.inbound import Inbound
@@ -76,10 +78,24 @@ class LinkStream(trio.abc.Stream):
         self._on_end()
         await trio.lowlevel.checkpoint()
 
-    async def discard(self, bytes_max: int) -> None:
-        """Read and throw away until the peer is done, so that it reads our Close before a reset."""
-        while bytes_max > 0 and (data := await self._receive_now(None)):
+    async def linger(self, bytes_max: int) -> None:
+        """Read and throw away what still comes, until the peer says Close or is gone.
+
+        Closing with unread bytes would reset the connection, and the reset might overtake what was
+        just said. After a handshake that failed there is nothing to wait for.
+        """
+        inbound = self._inbound
+        while bytes_max > 0 and not (inbound and inbound.surrendered):
+            if inbound is None:
+                data = self._transport.receive(limits.RECEIVE_BYTES)
+            else:
+                data = await self._receive_now(None)
+            if not data:
+                return
             bytes_max -= len(data)
+            if inbound is not None:
+                with suppress(RemoteProtocolError):  # it has been told already
+                    inbound.feed(data, trio.current_time())
 
     async def _receive(self, bytes_max: int | None) -> bytes:
         data = await self._receive_now(bytes_max)
