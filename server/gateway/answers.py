@@ -1,0 +1,73 @@
+"""What shards write to a gateway, taken to those whom it concerns.
+
+Must not know: the bus, snapshots.
+"""
+
+from protocol.errors import CloseCode
+from server.gateway.detached import Detached
+from server.gateway.handshake import Handshake
+from server.gateway.roster import Roster
+from server.gateway.sessions import Sessions
+from server.shard.mail import (
+    Ended,
+    Joined,
+    Mail,
+    MailError,
+    Refused,
+    Resumed,
+    Resynced,
+    Superseded,
+)
+
+__all__ = ["Answers"]
+
+
+class Answers:
+    """Takes the mail of one gateway."""
+
+    def __init__(
+        self, handshake: Handshake, roster: Roster, sessions: Sessions, detached: Detached
+    ) -> None:
+        self._handshake = handshake
+        self._roster = roster
+        self._sessions = sessions
+        self._detached = detached
+
+    def take(self, data: bytes) -> list[Resynced]:
+        """Act on one mail; what it repeats of frames is given back."""
+        try:
+            mail = Mail.decode(data)
+        except MailError:
+            return []  # a broken sender; whatever it had to say is asked for again
+        frames = []
+        for item in mail.items:
+            match item:
+                case Joined():
+                    self._handshake.joined(item)
+                case Resumed():
+                    self._handshake.resumed(item)
+                case Refused():
+                    self._handshake.refused(item)
+                case Superseded():
+                    self._superseded(item)
+                case Ended():
+                    self._ended(item)
+                case Resynced():
+                    frames.append(item)
+        return frames
+
+    def _superseded(self, item: Superseded) -> None:
+        self._detached.forget(item.session)
+        state = self._sessions.link_of(item.session)
+        if state is None or state.session is None or state.session.generation != item.generation:
+            return
+        self._sessions.stop(state)  # the session is another link's: nothing to detach
+        self._roster.close(state, CloseCode.TAKEN_OVER, "the session goes on over another link")
+
+    def _ended(self, item: Ended) -> None:
+        self._detached.forget(item.session)
+        state = self._sessions.link_of(item.session)
+        if state is None or state.session is None or state.session.generation != item.generation:
+            return
+        self._sessions.stop(state)
+        self._roster.close(state, CloseCode.KICKED, item.reason)

@@ -1,0 +1,152 @@
+"""The shared parts of snapshots: groups of updates for an interest, made once per tick.
+
+A body depends on three things only: the interest, what its receiver already holds of it, and the
+baseline. Whoever agrees in these gets the same bytes object. For links that are on time a body is
+cut out of the shards' frames undecoded; for the others it is encoded from the gateway's copies.
+
+Must not know: links.
+"""
+
+import attrs
+
+from protocol import cbor
+from protocol.frame import Frame
+from protocol.messages import group
+from server.gateway.baseline import Baseline, Position
+from server.gateway.feed import Feed
+from server.gateway.interest import Interest
+
+__all__ = ["Bodies", "Body"]
+
+
+@attrs.frozen(eq=False)
+class Body:
+    """The groups item of a snapshot, and the cells that its receiver must drop first."""
+
+    groups: bytes
+    dropped: tuple[int, ...] = ()
+
+
+class Bodies:
+    """Makes the bodies of one tick from the shards' feeds."""
+
+    def __init__(self, feeds: dict[int, Feed], tick: int, previous: Baseline) -> None:
+        self._feeds = feeds
+        self._tick = tick
+        self._previous = previous
+        # One feed that does not chain makes every link an exception for this one tick; it is rare
+        # (a shard was restarted, a frame was lost), and then correctness is worth more than time.
+        self.chained = all(feed.chained for feed in feeds.values())
+        self._on_time: dict[Interest, Body] = {}
+        self._others: dict[tuple[Interest | None, Interest, Baseline], Body] = {}
+
+    def on_time(self, interest: Interest) -> Body:
+        """For links that hold all of `interest` as of the previous baseline."""
+        body = self._on_time.get(interest)
+        if body is None:
+            if self.chained:
+                body = Body(self._assemble(self._frame_groups(interest)))
+            else:
+                body = self.other(interest, interest, self._previous)
+            self._on_time[interest] = body
+        return body
+
+    def other(self, held: Interest | None, interest: Interest, baseline: Baseline) -> Body:
+        """For links that hold the cells of `held` as of `baseline` and shall hold `interest`."""
+        key = held, interest, baseline
+        body = self._others.get(key)
+        if body is None:
+            cells = held.cell_set if held else frozenset()
+            body = self._others[key] = self.repaired(cells, cells, interest, baseline)
+        return body
+
+    def repaired(
+        self,
+        known: frozenset[int],
+        usable: frozenset[int],
+        interest: Interest,
+        baseline: Baseline,
+    ) -> Body:
+        """For a link that knows the cells `known`, of which only `usable` are worth keeping."""
+        kept = usable & interest.cell_set
+        if not all(self._can_follow(feed, baseline) for feed in self._feeds.values()):
+            kept = frozenset()
+        groups = []
+        for feed in self._feeds.values():
+            groups += self._groups(feed, interest, kept, baseline)
+        return Body(self._assemble(groups), tuple(sorted(known - kept)))
+
+    # --- on time: slices of frames ---------------------------------------------------------------
+
+    def _frame_groups(self, interest: Interest) -> list[bytes]:
+        groups = []
+        for feed in self._feeds.values():
+            if not feed.fresh:
+                continue
+            if interest.everything:
+                groups += [self._group(f, len(f.keys), f.blob) for f in feed.fresh]
+            elif cells := _cells_of(feed, interest):
+                groups += [self._frame_group(frame, cells) for frame in feed.fresh]
+        return groups
+
+    def _frame_group(self, frame: Frame, cells: tuple[int, ...]) -> bytes:
+        slices = frame.slices(cells)
+        return self._group(frame, len(slices), b"".join(slices))
+
+    # --- exceptions: encoded from the copies -----------------------------------------------------
+
+    def _groups(
+        self, feed: Feed, interest: Interest, kept: frozenset[int], baseline: Baseline
+    ) -> list[bytes]:
+        cells = _cells_of(feed, interest)
+        if feed.newest is None or not cells:
+            return []
+        old = [cell for cell in cells if cell in kept]
+        new = [cell for cell in cells if cell not in kept]
+        groups = []
+        if old and self.chained and baseline is self._previous:
+            groups = [self._frame_group(frame, tuple(old)) for frame in feed.fresh]
+            updates = []
+        else:
+            updates = self._encoded(feed, old, baseline.positions.get(feed.shard))
+        updates += self._encoded(feed, new, None)
+        if updates or not groups:
+            groups.append(self._group(feed.newest, len(updates), b"".join(updates)))
+        return groups
+
+    @staticmethod
+    def _encoded(feed: Feed, cells: list[int], since: Position | None) -> list[bytes]:
+        if not cells:
+            return []
+        table = feed.table()
+        usable = since is not None and feed.newest is not None and since.epoch == feed.newest.epoch
+        updates = table.encode(
+            table.parts_in(cells), since.tick if since is not None and usable else None
+        )
+        return [update for update in updates if update is not None]
+
+    @staticmethod
+    def _can_follow(feed: Feed, baseline: Baseline) -> bool:
+        """Whether a receiver at `baseline` can go on from what it holds of this shard.
+
+        It can if it holds nothing yet, and on a new epoch, where it clears the shard by itself.
+        """
+        position = baseline.positions.get(feed.shard)
+        if position is None or feed.newest is None or position.epoch != feed.newest.epoch:
+            return True
+        return feed.reaches(position)
+
+    # --- bytes -----------------------------------------------------------------------------------
+
+    def _group(self, frame: Frame, count: int, updates: bytes) -> bytes:
+        return group(frame.shard, frame.epoch, self._tick - frame.tick, frame.step, count, updates)
+
+    @staticmethod
+    def _assemble(groups: list[bytes]) -> bytes:
+        return b"".join((cbor.array_head(len(groups)), *groups))
+
+
+def _cells_of(feed: Feed, interest: Interest) -> tuple[int, ...]:
+    """The cells of `interest` in which `feed` may have parts."""
+    own = interest.by_shard.get(feed.shard, ())
+    return (*own, *feed.strays(interest.cell_set)) if feed.stray_cells else own

@@ -1,0 +1,263 @@
+"""The gateway's core: synchronous, and without a clock of its own.
+
+It is told of links (`connect`), of what the bus brings (`frame`, `mail`) and of time (`poll` for
+what clients sent, `compose` once per tick), and reacts at these calls only. A link that misbehaves
+is closed with a reason; nothing that a client sends raises out of here.
+
+Must not know: the simulation, sockets, trio.
+"""
+
+from collections.abc import Iterator
+
+import attrs
+
+from protocol.errors import CloseCode
+from protocol.geometry import Geometry
+from protocol.messages import Message, Ping, Welcome
+from protocol.schema import Schema
+from server.gateway import limits
+from server.gateway.answers import Answers
+from server.gateway.baseline import Baseline
+from server.gateway.detached import Detached
+from server.gateway.fanout import FanOut, FanOutCounters, queue_event
+from server.gateway.feeds import Feeds
+from server.gateway.handshake import Handshake, Terms
+from server.gateway.intake import Intake
+from server.gateway.interest import Interests
+from server.gateway.lateness import AwakeClock
+from server.gateway.links import LinkState, Phase
+from server.gateway.news import News
+from server.gateway.post import Post, Publish
+from server.gateway.roster import Roster
+from server.gateway.scores import ScoreBoard
+from server.gateway.sessions import Sessions
+from server.gateway.tokens import TokenMaker
+from server.net.frames import frame as whole_frame
+from server.net.link import Link
+
+__all__ = ["Gateway", "GatewayConfig", "GatewayStatistics"]
+
+_LINKS_PER_STEP = 64  # about half a millisecond: inputs and pings stay timely in between
+
+
+@attrs.frozen(kw_only=True)
+class GatewayConfig:
+    """What a gateway must know of its world. `name` is one token of a bus subject."""
+
+    name: str
+    world: str
+    schema: Schema
+    geometry: Geometry
+    clients_max: int = 4000
+    reveal: bool = False
+    conditions: str = ""
+    tokens: TokenMaker = attrs.field(factory=TokenMaker)
+
+
+@attrs.frozen(kw_only=True)
+class GatewayStatistics:
+    """Totals since the gateway began, and how many are in it now.
+
+    `late` counts snapshots that were not sent because the link was behind, `dropped` links that
+    were closed for their behaviour or silence, `gaps` frames that were missed on the bus.
+    """
+
+    clients: int
+    links: int
+    joins: int
+    resumes: int
+    dropped: int
+    snapshots: int
+    bytes: int
+    late: int
+    exceptions: int
+    gaps: int
+    detached: int
+    inputs: int
+
+
+class Gateway:
+    """Holds the links of one gateway and joins them to the shards of one world."""
+
+    def __init__(self, config: GatewayConfig, publish: Publish) -> None:
+        geometry = config.geometry
+        self._config = config
+        self._shards = geometry.shards
+        self._post = Post(publish, config.world, config.name)
+        self._feeds = Feeds(config.schema, geometry, self._shards, self._post)
+        self._interests = Interests(geometry)
+        self._sessions = Sessions(self._interests, self._post)
+        self._detached = Detached()
+        self._roster = Roster(
+            self._sessions, self._interests, self._detached, self._welcome, config.clients_max
+        )
+        terms = Terms(world=config.world, shards=self._shards, reveal=config.reveal)
+        self._handshake = Handshake(terms, self._post, config.tokens, self._roster)
+        self._intake = Intake(
+            config.schema, self._roster, self._handshake, self._sessions, self._post
+        )
+        self._answers = Answers(self._handshake, self._roster, self._sessions, self._detached)
+        self._scores = ScoreBoard()
+        self._news = News()
+        self._counters = FanOutCounters()
+        self._baseline = Baseline(0, {})
+        self._clock = AwakeClock()
+        self._waiting_frames: list[bytes] | None = None
+
+    # --- what comes in ---------------------------------------------------------------------------
+
+    def connect(self, link: Link, now: float) -> LinkState:
+        """Take a new link; it must say hello soon."""
+        return self._roster.open(link, now)
+
+    def frame(self, data: bytes, now: float) -> None:
+        """Take a shard's frame from the bus. Damaged ones are dropped and asked for again."""
+        if self._waiting_frames is not None:
+            self._waiting_frames.append(data)
+            return
+        frame = self._feeds.take(data, now)
+        if frame is not None:
+            self._sessions.take(frame)
+            self._news.add(frame, self._config.schema, self._roster.awake_at)
+            if frame.scores:
+                self._scores.put(frame.shard, frame.scores)
+
+    def mail(self, data: bytes, now: float) -> None:
+        """Take a mail of a shard to this gateway from the bus."""
+        for resynced in self._answers.take(data):
+            self.frame(resynced.frame, now)
+
+    def poll(self, now: float) -> None:
+        """Take what clients sent and what time has brought, and send what shards must know."""
+        self._roster.awake_at = self._clock.advance(now)
+        for state in self._roster.all():
+            self._poll_link(state, now)
+        self._handshake.tick(now)
+        for shard, fact in self._detached.due(self._sessions.owner, now):
+            self._post.add(shard, fact)
+        self._post.flush(self._shards, now)
+
+    def _poll_link(self, state: LinkState, now: float) -> None:
+        for data in state.link.drain():
+            self._intake.receive(state, data, now)
+        if state.phase is Phase.CLOSED:
+            return
+        if state.link.closed:
+            self._roster.lost(state)
+        elif state.outbox:
+            self._roster.flush(state)
+        if state.phase is Phase.HELLO and now - state.opened_at > limits.HELLO_S:
+            self._roster.drop(state, CloseCode.HELLO_TIMEOUT, "no hello")
+
+    # --- what goes out ---------------------------------------------------------------------------
+
+    def compose(self, tick: int, now: float) -> None:
+        """Write the snapshots of `tick` to all links."""
+        for _ in self.compose_steps(tick, now):
+            pass
+
+    def compose_steps(self, tick: int, now: float) -> Iterator[None]:
+        """Like `compose`, pausing after every few links so that other work can be done.
+
+        Frames that come in a pause are taken after the last link. A tick that is not newer than
+        the last one composed is nothing to do.
+        """
+        if tick <= self._baseline.tick:
+            return
+        awake = self._roster.awake_at = self._clock.advance(now)
+        self._address_news()
+        fan_out = FanOut(
+            tick,
+            self._baseline,
+            self._feeds.by_shard,
+            news=self._news,
+            counters=self._counters,
+            broadcast=self._scores_frame(now),
+        )
+        self._waiting_frames = []
+        try:
+            yield from self._write_all(fan_out, tick, now, awake)
+        finally:
+            self._finish(fan_out, now)
+
+    def _write_all(self, fan_out: FanOut, tick: int, now: float, awake: float) -> Iterator[None]:
+        ping_ticks = max(1, round(limits.PING_EVERY_S * self._config.schema.hz))
+        for place, state in enumerate(self._roster.all()):
+            if state.phase is Phase.PLAYING:
+                fan_out.write(state, awake)
+                if (state.number + tick) % ping_ticks == 0:
+                    self._look_after(state, now, awake)
+                if state.special and state.events.overflowed:
+                    self._roster.drop(state, CloseCode.RESTART, "too many events wait; resume")
+            if place % _LINKS_PER_STEP == _LINKS_PER_STEP - 1:
+                yield
+
+    def _finish(self, fan_out: FanOut, now: float) -> None:
+        self._baseline = fan_out.baseline
+        self._feeds.composed()
+        self._news = News()
+        waiting, self._waiting_frames = self._waiting_frames or [], None
+        for data in waiting:
+            self.frame(data, now)
+
+    def _look_after(self, state: LinkState, now: float, awake: float) -> None:
+        """Every two seconds: whether the link is alive, and how far away."""
+        if state.interest is not None and state.flow.silent(awake):
+            self._roster.drop(state, CloseCode.POLICY, "nothing was read for too long")
+        elif not state.flow.late(awake):
+            self._roster.say(state, Ping(int(now * 1000)))
+        if state.damaged:
+            state.special = True
+
+    def _address_news(self) -> None:
+        for entity, event in self._news.addressed:
+            state = self._sessions.link_of_entity(entity)
+            if state is not None:
+                queue_event(state, event)
+
+    def _scores_frame(self, now: float) -> bytes:
+        message = self._scores.due(now)
+        return whole_frame(message) if message else b""
+
+    def _welcome(self, state: LinkState) -> Message:
+        config, playing = self._config, state.session
+        return Welcome(
+            session=playing.session if playing else 0,
+            token=state.token.data if state.token else b"",
+            hz=config.schema.hz,
+            tick=self._baseline.tick,
+            entity=playing.entity if playing else 0,
+            schema=config.schema.data,
+            geometry=config.geometry.to_data(),
+            observer=state.observer,
+            conditions=config.conditions,
+        )
+
+    # --- ending ----------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Admit nobody from now on."""
+        self._roster.draining = True
+
+    def goodbye(self, code: CloseCode, reason: str, retry_s: float = 0.0) -> None:
+        """Close every link with `reason`."""
+        for state in self._roster.all():
+            self._roster.close(state, code, reason, retry_s)
+
+    def statistics(self) -> GatewayStatistics:
+        """How the gateway does."""
+        fan_out, roster = self._counters, self._roster.counters
+        return GatewayStatistics(
+            clients=sum(state.phase is Phase.PLAYING for state in self._roster.all()),
+            links=len(self._roster),
+            joins=roster.joins,
+            resumes=roster.resumes,
+            dropped=roster.dropped,
+            snapshots=fan_out.snapshots,
+            bytes=fan_out.bytes,
+            late=fan_out.late,
+            exceptions=fan_out.exceptions,
+            gaps=self._feeds.gaps,
+            detached=len(self._detached),
+            inputs=self._intake.inputs,
+        )

@@ -1,0 +1,180 @@
+"""The fan-out of one tick: one join and one non-blocking send per link.
+
+Links that were written at the previous tick (their baseline is the previous object), want the
+interest that they hold and have nothing special waiting get the shared body. Every other link is an
+exception and gets an update since its own baseline. A late link gets nothing now and is an
+exception later. Snapshots are never queued: what a link misses is merged into its next one.
+
+Must not know: sessions' rules, mail, the bus.
+"""
+
+import attrs
+
+from protocol.messages import snapshot_head
+from server.gateway.baseline import Baseline
+from server.gateway.bodies import Bodies, Body
+from server.gateway.events import Waiting, messages_of
+from server.gateway.feed import Feed
+from server.gateway.interest import Interest
+from server.gateway.links import LinkState
+from server.gateway.news import News
+from server.net.frames import binary_header
+from server.net.link import Sent
+
+__all__ = ["FanOut", "FanOutCounters"]
+
+
+@attrs.define(eq=False)
+class FanOutCounters:
+    """Totals since the gateway began; `late` counts snapshots that were skipped."""
+
+    snapshots: int = 0
+    bytes: int = 0
+    late: int = 0
+    exceptions: int = 0
+
+
+class FanOut:
+    """Writes the snapshots of one tick, link by link."""
+
+    def __init__(
+        self,
+        tick: int,
+        previous: Baseline,
+        feeds: dict[int, Feed],
+        *,
+        news: News,
+        counters: FanOutCounters,
+        broadcast: bytes = b"",
+    ) -> None:
+        self.baseline = Baseline(
+            tick, {shard: feed.position for shard, feed in feeds.items() if feed.position}
+        )
+        self._tick = tick
+        self._previous = previous
+        self._bodies = Bodies(feeds, tick, previous)
+        self._chained = self._bodies.chained
+        self._news = news
+        self._broadcast = broadcast
+        self._has_tail = bool(news or broadcast)
+        self._tails: dict[Interest, bytes] = {}
+        self._heads: dict[tuple[int, int], bytes] = {}
+        self._counters = counters
+
+    def write(self, state: LinkState, now: float) -> None:
+        """Send `state` what it should have now, unless it is late."""
+        interest = state.interest
+        if interest is None or state.flow.late(now):
+            self._postpone(state)
+            return
+        if (
+            state.special
+            or state.sent is not interest
+            or state.baseline is not self._previous
+            or not self._chained
+        ):
+            self._write_exception(state, interest, now)
+            return
+        head = self._head(state) if state.private is None else self._private_head(state, ())
+        groups = self._bodies.on_time(interest).groups
+        header = binary_header(len(head) + len(groups))
+        tail = self._tail(interest) if self._has_tail else b""
+        if self._send(state, b"".join((header, head, groups, tail)), now):
+            state.baseline = self.baseline
+            state.private = None
+        else:
+            self._postpone(state)
+
+    # --- exceptions ------------------------------------------------------------------------------
+
+    def _write_exception(self, state: LinkState, interest: Interest, now: float) -> None:
+        self._counters.exceptions += 1
+        self._queue_news(state)
+        body = self._body(state, interest)
+        head = self._private_head(state, body.dropped)
+        messages = [*state.outbox]
+        messages += [binary_header(len(head) + len(body.groups)), head, body.groups]
+        for message in state.events.messages(now):
+            messages += [binary_header(len(message)), message]
+        scores = self._broadcast or state.scores
+        if scores:
+            messages.append(scores)
+        if self._send(state, b"".join(messages), now):
+            self._settle(state, interest)
+
+    def _body(self, state: LinkState, interest: Interest) -> Body:
+        baseline = state.baseline
+        if state.sent is None or baseline is None:
+            return self._bodies.other(None, interest, _NOTHING)
+        if state.damaged:
+            known = state.sent.cell_set
+            return self._bodies.repaired(known, known - state.damaged, interest, baseline)
+        if state.sent is interest and baseline is self._previous:
+            return self._bodies.on_time(interest)
+        return self._bodies.other(state.sent, interest, baseline)
+
+    def _settle(self, state: LinkState, interest: Interest) -> None:
+        """The exception was written: the link is like the others again."""
+        state.baseline = self.baseline
+        state.sent = interest
+        state.private = None
+        state.damaged = frozenset()
+        state.scores = None
+        state.outbox.clear()
+        state.events.clear()
+        state.special = False
+
+    def _postpone(self, state: LinkState) -> None:
+        """The link gets nothing now: keep what must not be lost."""
+        self._counters.late += 1
+        if self._has_tail:
+            self._queue_news(state)
+        if self._broadcast:
+            state.scores = self._broadcast
+            state.special = True
+
+    def _queue_news(self, state: LinkState) -> None:
+        if state.interest is not None:
+            for event in self._news.of(state.interest):
+                queue_event(state, event)
+
+    # --- bytes -----------------------------------------------------------------------------------
+
+    def _send(self, state: LinkState, data: bytes, now: float) -> bool:
+        if state.link.try_send(data) is Sent.FULL:
+            return False
+        state.flow.sent(self._tick, len(data), now)
+        self._counters.snapshots += 1
+        self._counters.bytes += len(data)
+        return True
+
+    def _head(self, state: LinkState) -> bytes:
+        key = state.applied, state.margin
+        head = self._heads.get(key)
+        if head is None:
+            head = self._heads[key] = snapshot_head(self._tick, *key, None, ())
+        return head
+
+    def _private_head(self, state: LinkState, dropped: tuple[int, ...]) -> bytes:
+        return snapshot_head(self._tick, state.applied, state.margin, state.private, dropped)
+
+    def _tail(self, interest: Interest) -> bytes:
+        tail = self._tails.get(interest)
+        if tail is None:
+            tail = self._tails[interest] = self._events_of(interest) + self._broadcast
+        return tail
+
+    def _events_of(self, interest: Interest) -> bytes:
+        frames = []
+        for message in messages_of(self._news.of(interest)):
+            frames += [binary_header(len(message)), message]
+        return b"".join(frames)
+
+
+def queue_event(state: LinkState, event: Waiting) -> None:
+    """Let `event` wait for `state`; an exception will carry it."""
+    state.events.push(event)
+    state.special = True
+
+
+_NOTHING = Baseline(0, {})

@@ -1,0 +1,141 @@
+"""What the gateway holds of a shard: the frames since the last snapshots, and a copy of its parts.
+
+A frame's updates stand on the tick of the frame before it (`base`). Frames that chain are sliced as
+they are. A frame that does not chain is refused, and the shard is asked for what was missed. The
+copy is for those who need more than the newest frame says: joiners, moved interests, late links.
+It is applied lazily, with a bounded backlog, and encodes the very bytes that the owner would.
+
+Must not know: links, interest, the bus.
+"""
+
+from collections import deque
+from enum import Enum, auto
+from itertools import pairwise
+
+import numpy as np
+
+from protocol import cbor
+from protocol.frame import Frame
+from protocol.geometry import Geometry
+from protocol.limits import RETAINED_TICKS
+from protocol.parts import PartTable
+from protocol.schema import Schema
+from server.gateway import limits
+from server.gateway.baseline import Position
+
+__all__ = ["Feed", "Taken"]
+
+
+class Taken(Enum):
+    """What became of a frame."""
+
+    CHAINED = auto()
+    RESET = auto()  # it starts anew: everything before it is void
+    OLD = auto()
+    GAP = auto()  # frames before it are missing; it was refused
+
+
+class Feed:
+    """One shard's frames and the copy of its parts.
+
+    `fresh` are the frames since the last snapshots. While `chained` they stand on one another from
+    there on; otherwise a link needs an update from the copy.
+    """
+
+    def __init__(self, schema: Schema, geometry: Geometry, shard: int) -> None:
+        self.shard = shard
+        self.newest: Frame | None = None
+        self.fresh: list[Frame] = []
+        self.chained = True
+        self.stray_cells: dict[int, int] = {}
+        self._schema = schema
+        self._geometry = geometry
+        self._table = PartTable(schema, geometry)
+        self._backlog: deque[Frame] = deque()
+        self._backlog_bytes = 0
+        self._whole_since = 0
+
+    @property
+    def position(self) -> Position | None:
+        """The newest tick that is held, None before the first frame."""
+        return Position(self.newest.epoch, self.newest.tick) if self.newest else None
+
+    def take(self, frame: Frame) -> Taken:
+        """Put `frame` behind those held, if it follows them."""
+        taken = self._judge(frame)
+        if taken is Taken.RESET:
+            self._start_anew(frame)
+        if taken in (Taken.RESET, Taken.CHAINED):
+            self._keep(frame)
+        return taken
+
+    def composed(self) -> None:
+        """Forget the frames that are in snapshots now."""
+        self.fresh.clear()
+        self.chained = True
+
+    def reaches(self, position: Position) -> bool:
+        """Whether a delta since `position` of the present epoch can still be encoded exactly."""
+        newest = self.newest
+        if newest is None or position.epoch != newest.epoch:
+            return False
+        return self._whole_since <= position.tick and newest.tick - position.tick < RETAINED_TICKS
+
+    def table(self) -> PartTable:
+        """The copy, with every frame applied."""
+        while self._backlog:
+            self._apply(self._backlog.popleft())
+        self._backlog_bytes = 0
+        return self._table
+
+    def strays(self, cells: frozenset[int]) -> list[int]:
+        """Cells of other shards, among `cells`, in which this shard has lately shown a guest."""
+        if not self.stray_cells:
+            return []
+        return sorted(cells.intersection(self.stray_cells))
+
+    def _judge(self, frame: Frame) -> Taken:
+        newest = self.newest
+        if newest is not None and frame.epoch < newest.epoch:
+            return Taken.OLD
+        if newest is not None and frame.epoch == newest.epoch:
+            if frame.tick <= newest.tick:
+                return Taken.OLD
+            if frame.base == newest.tick:
+                return Taken.CHAINED
+        return Taken.RESET if frame.base == 0 else Taken.GAP
+
+    def _start_anew(self, frame: Frame) -> None:
+        self._table.reset(frame.epoch)
+        self._backlog.clear()
+        self._backlog_bytes = 0
+        self.fresh.clear()
+        self.stray_cells.clear()
+        self._whole_since = frame.tick
+        self.chained = False
+
+    def _keep(self, frame: Frame) -> None:
+        self.newest = frame
+        self.fresh.append(frame)
+        if len(self.fresh) > limits.FRAMES_CHAINED:
+            self.fresh.clear()
+            self.chained = False
+        self._note_strays(frame)
+        self._backlog.append(frame)
+        self._backlog_bytes += len(frame.blob)
+        if len(self._backlog) > limits.BACKLOG_FRAMES or self._backlog_bytes > limits.BACKLOG_BYTES:
+            self.table()
+
+    def _apply(self, frame: Frame) -> None:
+        blob = frame.blob
+        for start, end in pairwise(frame.offsets.tolist()):
+            self._table.apply(cbor.loads_arrays(blob[start:end]), frame.tick, frame.step)
+
+    def _note_strays(self, frame: Frame) -> None:
+        kinds = len(self._schema.kinds)
+        cells = frame.keys.astype(np.int64) // kinds % self._geometry.cells
+        for cell in np.unique(cells[self._geometry.owners[cells] != self.shard]).tolist():
+            self.stray_cells[cell] = frame.tick
+        if self.stray_cells:
+            oldest = frame.tick - RETAINED_TICKS
+            self.stray_cells = {c: tick for c, tick in self.stray_cells.items() if tick > oldest}

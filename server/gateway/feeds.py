@@ -1,0 +1,62 @@
+"""All shards' feeds, and asking for what was missed on the bus.
+
+Must not know: links, interest.
+"""
+
+from collections.abc import Sequence
+
+from protocol.errors import ProtocolError
+from protocol.frame import Frame
+from protocol.geometry import Geometry
+from protocol.schema import Schema
+from server.gateway import limits
+from server.gateway.feed import Feed, Taken
+from server.gateway.post import Post
+from server.shard.mail import Resync
+
+__all__ = ["Feeds"]
+
+
+class Feeds:
+    """One feed for each shard of the world; frames of others are dropped."""
+
+    def __init__(
+        self, schema: Schema, geometry: Geometry, shards: Sequence[int], post: Post
+    ) -> None:
+        self.by_shard = {shard: Feed(schema, geometry, shard) for shard in shards}
+        self.gaps = 0
+        self.damaged = 0
+        self._post = post
+        self._asked_at: dict[int, float] = {}
+
+    def take(self, data: bytes, now: float) -> Frame | None:
+        """The frame in `data` if it goes on from what is held, None otherwise."""
+        try:
+            frame = Frame.decode(data)
+        except ProtocolError:
+            self.damaged += 1
+            return None
+        feed = self.by_shard.get(frame.shard)
+        if feed is None:
+            return None
+        match feed.take(frame):
+            case Taken.OLD:
+                return None
+            case Taken.GAP:
+                self._ask(feed, frame, now)
+                return None
+        return frame
+
+    def composed(self) -> None:
+        """The frames taken so far are in snapshots."""
+        for feed in self.by_shard.values():
+            feed.composed()
+
+    def _ask(self, feed: Feed, frame: Frame, now: float) -> None:
+        self.gaps += 1
+        if now - self._asked_at.get(feed.shard, -limits.RESYNC_AGAIN_S) < limits.RESYNC_AGAIN_S:
+            return
+        self._asked_at[feed.shard] = now
+        held = feed.position
+        since = held.tick if held is not None and held.epoch == frame.epoch else 0
+        self._post.add(feed.shard, Resync(since))

@@ -1,0 +1,228 @@
+"""From hello to welcome: joining, resuming, observing, and being refused.
+
+A join is asked of one shard, which hands the entity to where it belongs; a resume is asked of all,
+since only the owner of the session can judge the token. Both are repeated until answered. An answer
+to a resume names the hash of the token that shall replace the old one, so it can only be taken for
+the very question that it answers, whoever else claims the same session at that time.
+
+Must not know: snapshots, frames, the bus.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import attrs
+
+from protocol.errors import CloseCode
+from protocol.limits import VERSION
+from protocol.messages import Hello
+from server.gateway import limits
+from server.gateway.links import LinkState, Phase, Playing
+from server.gateway.post import Post
+from server.gateway.tokens import Token, TokenMaker
+from server.shard.mail import Join, Joined, Refused, Resume, Resumed
+
+__all__ = ["Asking", "Doorkeeper", "Handshake", "Terms"]
+
+
+class Doorkeeper(Protocol):
+    """What the handshake may do to a link; the gateway's core."""
+
+    def expect(self, state: LinkState, playing: Playing) -> None:
+        """Note what frames say of `playing`; it may come before the answer."""
+
+    def unclaimed(self, session: int, generation: int) -> None:
+        """A shard gave a session a link that is gone by now."""
+
+    def admit(self, state: LinkState, token: Token | None, playing: Playing | None) -> None:
+        """Welcome the link, as the player of a session or as an observer."""
+
+    def close(self, state: LinkState, code: CloseCode, reason: str) -> None:
+        """Say goodbye with `reason` and close the link."""
+
+    def room(self) -> bool:
+        """Whether one more link may be admitted."""
+
+
+@attrs.frozen(kw_only=True)
+class Terms:
+    """On what terms links are admitted."""
+
+    world: str
+    shards: Sequence[int]
+    reveal: bool = False
+
+
+@attrs.define(eq=False)
+class Asking:
+    """A link whose question no shard has answered yet."""
+
+    state: LinkState
+    token: Token
+    question: Join | Resume
+    next_at: float
+    deadline: float
+
+
+class Handshake:
+    """The links between hello and welcome."""
+
+    def __init__(self, terms: Terms, post: Post, tokens: TokenMaker, door: Doorkeeper) -> None:
+        self._terms = terms
+        self._post = post
+        self._tokens = tokens
+        self._door = door
+        # By the hash of the token that the link will get: no two questions share it.
+        self._asking: dict[bytes, Asking] = {}
+
+    def __len__(self) -> int:
+        return len(self._asking)
+
+    # --- hello -----------------------------------------------------------------------------------
+
+    def hello(self, state: LinkState, hello: Hello, now: float) -> None:
+        """Answer the first message of a link."""
+        refusal = self._refusal(hello)
+        if refusal is not None:
+            self._door.close(state, *refusal)
+        elif hello.observe:
+            self._door.admit(state, None, None)
+        elif hello.resume is not None:
+            self._resume(state, hello.resume, now)
+        else:
+            self._join(state, hello.name or "", now)
+
+    def _refusal(self, hello: Hello) -> tuple[CloseCode, str] | None:
+        terms = self._terms
+        if hello.version != VERSION:
+            return CloseCode.VERSION, f"this server speaks version {VERSION}"
+        if hello.world is not None and hello.world != terms.world:
+            return CloseCode.POLICY, "this is another world"
+        if hello.observe and not terms.reveal:
+            return CloseCode.AUTH, "this world is not shown to observers"
+        if not self._door.room():
+            return CloseCode.FULL, "the world is full"
+        return None
+
+    def _join(self, state: LinkState, name: str, now: float) -> None:
+        token = self._tokens.new_session()
+        shards = self._terms.shards
+        shard = shards[token.session % len(shards)]
+        playing = Playing(token.session, generation=1, owner=shard, route=shard)
+        self._door.expect(state, playing)
+        question = Join(token.session, token.hash, name)
+        self._ask(state, token, question, now, limits.JOIN_S)
+
+    def _resume(self, state: LinkState, data: bytes, now: float) -> None:
+        old = Token.parse(data)
+        if old is None:
+            self._door.close(state, CloseCode.AUTH, "this is not a resume token")
+            return
+        pending = sum(1 for asking in self._asking.values() if asking.token.session == old.session)
+        if pending >= limits.RESUMES_PENDING:
+            self._door.close(state, CloseCode.AUTH, "this session is being resumed already")
+            return
+        token = self._tokens.next_token(old.session)
+        question = Resume(old.session, data, token.hash)
+        self._ask(state, token, question, now, limits.RESUME_S)
+
+    def _ask(
+        self,
+        state: LinkState,
+        token: Token,
+        question: Join | Resume,
+        now: float,
+        patience_s: float,
+    ) -> None:
+        state.phase = Phase.ASKING
+        asking = Asking(state, token, question, now, now + patience_s)
+        self._asking[token.hash] = asking
+        self._repeat(asking, now)
+
+    def _repeat(self, asking: Asking, now: float) -> None:
+        asking.next_at = now + limits.ASK_AGAIN_S
+        if isinstance(asking.question, Resume):
+            self._post.ask_all(asking.question)
+        elif asking.state.session is not None:
+            self._post.add(asking.state.session.route, asking.question)
+
+    # --- answers ---------------------------------------------------------------------------------
+
+    def joined(self, answer: Joined) -> None:
+        """A shard took the session."""
+        asking = self._find(lambda a: a.token.session == answer.session, Join)
+        if asking is None:
+            self._door.unclaimed(answer.session, answer.generation)
+            return
+        playing = asking.state.session
+        if playing is not None:
+            playing.generation = answer.generation
+            playing.entity = playing.entity or answer.entity
+        self._finish(asking, playing)
+
+    def resumed(self, answer: Resumed) -> None:
+        """The owner judged the token good."""
+        asking = self._asking.get(answer.next_hash)
+        if asking is None or asking.token.session != answer.session:
+            self._door.unclaimed(answer.session, answer.generation)
+            return
+        asking.state.applied = answer.applied
+        playing = Playing(
+            answer.session,
+            generation=answer.generation,
+            owner=answer.shard,
+            route=answer.shard,
+            hop=answer.hop,
+            entity=answer.entity,
+        )
+        self._finish(asking, playing)
+
+    def refused(self, answer: Refused) -> None:
+        """A shard does not take the session."""
+        if answer.next_hash:
+            asking = self._asking.get(answer.next_hash)
+        else:
+            asking = self._find(lambda a: a.token.session == answer.session, Join)
+        if asking is not None and asking.token.session == answer.session:
+            self._drop(asking, _close_code(answer.code), answer.reason)
+
+    def _find(
+        self, fits: Callable[[Asking], bool], question: type[Join] | type[Resume]
+    ) -> Asking | None:
+        for asking in self._asking.values():
+            if isinstance(asking.question, question) and fits(asking):
+                return asking
+        return None
+
+    def _finish(self, asking: Asking, playing: Playing | None) -> None:
+        del self._asking[asking.token.hash]
+        self._door.admit(asking.state, asking.token, playing)
+
+    def _drop(self, asking: Asking, code: CloseCode, reason: str) -> None:
+        del self._asking[asking.token.hash]
+        self._door.close(asking.state, code, reason)
+
+    # --- time ------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Repeat questions, and give up on those that nobody answers."""
+        for asking in list(self._asking.values()):
+            if asking.state.phase is Phase.CLOSED:
+                del self._asking[asking.token.hash]
+            elif now > asking.deadline:
+                self._give_up(asking)
+            elif now >= asking.next_at:
+                self._repeat(asking, now)
+
+    def _give_up(self, asking: Asking) -> None:
+        if isinstance(asking.question, Resume):
+            self._drop(asking, CloseCode.AUTH, "nobody knows this session")
+        else:
+            self._drop(asking, CloseCode.FULL, "no shard answers")
+
+
+def _close_code(code: int) -> CloseCode:
+    try:
+        return CloseCode(code)
+    except ValueError:
+        return CloseCode.CRASH

@@ -1,0 +1,84 @@
+"""Interest: the cells that a session receives, a function of centre cell and radius class alone.
+
+Sessions with the same centre and class share one `Interest` object, and by it one body per tick,
+byte for byte. Hysteresis acts on the centre, in the shard, before it gets here. An observer's
+interest is everything.
+
+Must not know: links, frames.
+"""
+
+from collections.abc import Mapping
+
+import attrs
+
+from protocol.geometry import Geometry
+from server.gateway import limits
+
+__all__ = ["Interest", "Interests"]
+
+
+@attrs.define(eq=False)
+class Interest:
+    """Some cells, ascending, and how the shards' rectangles divide them.
+
+    Compared by identity: `Interests` makes one object for each set. `links` counts those that
+    receive it.
+    """
+
+    cells: tuple[int, ...]
+    cell_set: frozenset[int]
+    by_shard: Mapping[int, tuple[int, ...]]
+    everything: bool = False
+    links: int = 0
+
+
+class Interests:
+    """Makes and keeps the Interest objects of one geometry."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._geometry = geometry
+        self._known: dict[tuple[int, int], Interest] = {}
+        self.everything = self._make(tuple(range(geometry.cells)), everything=True)
+
+    def at(self, centre: int, radius_class: int) -> Interest:
+        """The interest around cell `centre` with the radius of `radius_class`.
+
+        Raises ValueError when the world has no such cell or class.
+        """
+        key = centre, radius_class
+        found = self._known.get(key)
+        if found is None:
+            self._check(centre, radius_class)
+            if len(self._known) >= limits.INTERESTS_KEPT:
+                self._forget_unused()
+            cells = self._geometry.interest_cells(centre, radius_class)
+            found = self._known[key] = self._make(cells)
+        return found
+
+    def in_use(self) -> list[Interest]:
+        """Those that links receive, in the order in which they were first needed."""
+        used = [interest for interest in self._known.values() if interest.links]
+        return [*used, self.everything] if self.everything.links else used
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def _check(self, centre: int, radius_class: int) -> None:
+        if not 0 <= centre < self._geometry.cells:
+            raise ValueError(f"the world has no cell {centre}")
+        if not 0 <= radius_class < len(self._geometry.interest):
+            raise ValueError(f"the world has no interest class {radius_class}")
+
+    def _make(self, cells: tuple[int, ...], *, everything: bool = False) -> Interest:
+        by_shard: dict[int, list[int]] = {}
+        for cell in cells:
+            by_shard.setdefault(self._geometry.shard_of(cell), []).append(cell)
+        return Interest(
+            cells,
+            frozenset(cells),
+            {shard: tuple(own) for shard, own in sorted(by_shard.items())},
+            everything,
+        )
+
+    def _forget_unused(self) -> None:
+        self._known = {key: interest for key, interest in self._known.items() if interest.links}

@@ -1,0 +1,59 @@
+"""Every bound of the gateway, with the checks that hold between them.
+
+A bound's comment says what happens when it is reached. Times are seconds.
+"""
+
+from typing import Final
+
+from protocol.limits import RETAINED_TICKS
+from server.shard import limits as shard_limits
+
+# --- handshake -----------------------------------------------------------------------------------
+HELLO_S: Final = 5.0  # a link that has not said hello by then is closed with 4408
+JOIN_S: Final = 10.0  # a join that no shard has answered by then is closed with 1013
+RESUME_S: Final = 4.0  # a resume that no shard has answered by then is closed with 4401
+ASK_AGAIN_S: Final = 0.25  # how often a join or a resume is repeated until it is answered
+RESUMES_PENDING: Final = 2  # links that ask for one session at one time; more are refused
+
+# --- what a link may ask (net counts messages before they get here) -------------------------------
+INPUTS_KEPT: Final = 64  # unacknowledged inputs kept for a new owner; the oldest is forgotten
+RESYNC_EVERY_S: Final = 1.0  # a link that asks for keyframes sooner waits until then
+
+# --- what a link may owe -------------------------------------------------------------------------
+UNACKNOWLEDGED_BYTES: Final = 16 * 1024  # with more in flight the link is late, and skipped
+LATE_S: Final = 0.5  # so is one whose oldest snapshot is older than its round trip and this
+ROUND_TRIP_S: Final = 0.25  # assumed until the first pong
+ROUND_TRIP_S_MAX: Final = 2.0  # a longer one counts as this
+PAUSE_S: Final = 1.0  # a longer pause of this very process counts as this, not against the links
+SILENCE_S: Final = 10.0  # no acknowledgement and no byte accepted for so long: dropped
+PING_EVERY_S: Final = 2.0
+OUTBOX_MESSAGES: Final = 32  # single messages waiting for one link; at more it is dropped
+
+# --- events --------------------------------------------------------------------------------------
+EVENTS_QUEUED: Final = 256  # per link; the oldest that may expire goes, else closed with resume
+EVENT_S: Final = 1.0  # an event of a cell that could not be sent for so long is dropped
+
+# --- frames --------------------------------------------------------------------------------------
+FRAMES_CHAINED: Final = 4  # frames of one shard in one snapshot; with more, links get one delta
+BACKLOG_FRAMES: Final = 20  # frames not applied to the gateway's own copy; at more all are
+BACKLOG_BYTES: Final = 4 * 1024 * 1024
+RESYNC_AGAIN_S: Final = 0.25  # how often a shard is asked again for what a missed frame held
+FRAMES_BUFFERED: Final = 256  # bus messages waiting for the gateway; the oldest are dropped
+HEARTBEAT_S: Final = 0.5  # every shard hears from the gateway this often
+
+# --- memory --------------------------------------------------------------------------------------
+INTERESTS_KEPT: Final = 8192  # memoised interests; at more, those without a link are forgotten
+DETACHED_MAX: Final = 16384  # lost sessions that shards are reminded of; the oldest is forgotten
+DETACH_AGAIN_S: Final = 1.0  # how often the owner of a lost session is reminded
+DETACH_FORGET_S: Final = 10.0  # a lost session that no frame lists for so long is forgotten
+SCORES_TOP: Final = 10
+SCORES_EVERY_S: Final = 1.0
+
+if INPUTS_KEPT > shard_limits.INPUTS_BUFFERED:
+    raise AssertionError("a new owner must have room for every input that is resent to it")
+if SILENCE_S <= ROUND_TRIP_S_MAX + LATE_S:
+    raise AssertionError("a link must be able to be late before it is dropped")
+if HEARTBEAT_S * 2 > shard_limits.GATEWAY_SILENCE_TICKS / 60:
+    raise AssertionError("a shard at 60 Hz must not take a gateway that beats for a silent one")
+if FRAMES_CHAINED > RETAINED_TICKS:
+    raise AssertionError("a link that missed more than one snapshot holds needs a delta to exist")

@@ -1,0 +1,106 @@
+"""What the gateway knows of one link: who plays over it and what it holds.
+
+Must not know: how snapshots are made, mail, the bus.
+"""
+
+from collections import deque
+from enum import Enum, auto
+
+import attrs
+
+from protocol.clock import RoundTrip
+from protocol.connection import Connection
+from protocol.messages import Role
+from server.gateway import limits
+from server.gateway.baseline import Baseline
+from server.gateway.events import EventQueue
+from server.gateway.interest import Interest
+from server.gateway.lateness import Flow
+from server.gateway.tokens import Token
+from server.net.link import Link
+from server.shard.mail import Input
+
+__all__ = ["LinkState", "Phase", "Playing"]
+
+
+class Phase(Enum):
+    """How far a link has come; it only moves forward."""
+
+    HELLO = auto()  # nothing was said yet
+    ASKING = auto()  # a shard was asked to take the session
+    PLAYING = auto()  # welcomed, as player or observer
+    CLOSED = auto()
+
+
+@attrs.define(eq=False)
+class Playing:
+    """The session that plays over a link, and where its owner is.
+
+    `hop` counts the session's handoffs; the frame with the highest one tells the `owner`. `route`
+    is where inputs go, which runs ahead of `owner` while the session changes hands.
+    `unacknowledged` are inputs that no frame has reported as applied.
+    """
+
+    session: int
+    generation: int
+    owner: int
+    route: int
+    hop: int = 0
+    entity: int = 0
+    unacknowledged: deque[Input] = attrs.field(
+        factory=lambda: deque[Input](maxlen=limits.INPUTS_KEPT)
+    )
+    newest_seq: int = 0
+
+
+@attrs.define(eq=False)
+class LinkState:
+    """One link. Compared by identity.
+
+    `special` tells the fan-out that there is more to do than one join and one send: messages in
+    `outbox`, events that wait, scores, or cells to repair.
+    """
+
+    number: int
+    link: Link
+    opened_at: float
+    phase: Phase = Phase.HELLO
+    connection: Connection = attrs.field(factory=lambda: Connection(Role.SERVER))
+    session: Playing | None = None
+    observer: bool = False
+    token: Token | None = None
+    confirmed: bool = True
+
+    # what it should hold and what it holds
+    interest: Interest | None = None
+    sent: Interest | None = None
+    baseline: Baseline | None = None
+    flow: Flow = attrs.field(factory=Flow)
+    applied: int = 0
+    margin: int = 0
+    private: bytes | None = None
+
+    # what is out of the ordinary
+    special: bool = False
+    outbox: deque[bytes] = attrs.field(factory=deque)
+    events: EventQueue = attrs.field(factory=EventQueue)
+    scores: bytes | None = None
+    damaged: frozenset[int] = frozenset()
+
+    # what it says of itself
+    round_trip: RoundTrip = attrs.field(factory=RoundTrip)
+    resynced_at: float = 0.0
+
+    @property
+    def session_id(self) -> int:
+        """The session that plays over this link, 0 if none."""
+        return self.session.session if self.session else 0
+
+    def want(self, interest: Interest | None) -> None:
+        """Send the cells of `interest` from now on."""
+        if interest is not self.interest:
+            if self.interest is not None:
+                self.interest.links -= 1
+            if interest is not None:
+                interest.links += 1
+            self.interest = interest

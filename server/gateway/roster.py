@@ -1,0 +1,169 @@
+"""The links that are open: admitting them, saying things to them, and closing them.
+
+Must not know: how snapshots are made, what clients' messages mean.
+"""
+
+from collections.abc import Callable
+
+import attrs
+
+from protocol.errors import CloseCode, LocalProtocolError
+from protocol.messages import Goodbye, Message
+from server.gateway import limits
+from server.gateway.detached import Detached
+from server.gateway.interest import Interests
+from server.gateway.links import LinkState, Phase, Playing
+from server.gateway.sessions import Sessions
+from server.gateway.tokens import Token
+from server.net.frames import frame
+from server.net.link import Link, Sent
+from server.shard.mail import Detach, Leave
+
+__all__ = ["Roster", "RosterCounters"]
+
+Welcome = Callable[[LinkState], Message]
+
+
+@attrs.define(eq=False)
+class RosterCounters:
+    """Totals since the gateway began; `dropped` were closed for what they did or failed to do."""
+
+    joins: int = 0
+    resumes: int = 0
+    dropped: int = 0
+
+
+class Roster:
+    """Every open link of one gateway, oldest first."""
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        interests: Interests,
+        detached: Detached,
+        welcome: Welcome,
+        clients_max: int,
+    ) -> None:
+        self.counters = RosterCounters()
+        self.draining = False
+        self._sessions = sessions
+        self._interests = interests
+        self._detached = detached
+        self._welcome = welcome
+        self._clients_max = clients_max
+        self._links: dict[int, LinkState] = {}
+        self._numbers = 0
+        self.awake_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def all(self) -> list[LinkState]:
+        """The open links."""
+        return list(self._links.values())
+
+    def open(self, link: Link, now: float) -> LinkState:
+        """Take a new link, which has said nothing yet."""
+        self._numbers += 1
+        state = LinkState(self._numbers, link, opened_at=now)
+        self._links[state.number] = state
+        return state
+
+    # --- for the handshake -----------------------------------------------------------------------
+
+    def room(self) -> bool:
+        """Whether one more link may be admitted."""
+        return not self.draining and len(self._links) <= self._clients_max
+
+    def expect(self, state: LinkState, playing: Playing) -> None:
+        """Note what frames say of `playing`; it may come before the answer."""
+        self._sessions.start(state, playing)
+
+    def unclaimed(self, session: int, generation: int) -> None:
+        """A shard gave `session` a link that is gone by now: tell it so."""
+        state = self._sessions.link_of(session)
+        if state is None or state.session is None or state.session.generation != generation:
+            self._detached.add(Detach(session, generation))
+
+    def admit(self, state: LinkState, token: Token | None, playing: Playing | None) -> None:
+        """Welcome the link, as the player of a session or as an observer."""
+        state.phase = Phase.PLAYING
+        state.flow.progress_at = self.awake_at
+        if playing is None or token is None:
+            state.observer = True
+            state.want(self._interests.everything)
+        else:
+            self._take_session(state, token, playing)
+        self.say(state, self._welcome(state))
+
+    def _take_session(self, state: LinkState, token: Token, playing: Playing) -> None:
+        former = self._sessions.link_of(playing.session)
+        if former is state:
+            self.counters.joins += 1
+        else:
+            self.counters.resumes += 1
+            state.confirmed = False
+            if former is not None:
+                self._sessions.stop(former)
+                self.close(former, CloseCode.TAKEN_OVER, "the session goes on over another link")
+        state.token = token
+        self._detached.forget(playing.session)
+        self._sessions.start(state, playing)
+
+    # --- talking ---------------------------------------------------------------------------------
+
+    def say(self, state: LinkState, message: Message) -> None:
+        """Send one message now, or as soon as the link takes it, before any later snapshot."""
+        data = state.connection.send(message)
+        whole = frame(data)
+        if not state.outbox and state.link.try_send(whole) is not Sent.FULL:
+            return
+        state.outbox.append(whole)
+        state.special = True
+        if len(state.outbox) > limits.OUTBOX_MESSAGES:
+            self.drop(state, CloseCode.POLICY, "too much waits to be read")
+
+    def flush(self, state: LinkState) -> None:
+        """Try again to send what waits in the outbox."""
+        if state.outbox and state.link.try_send(b"".join(state.outbox)) is not Sent.FULL:
+            state.outbox.clear()
+
+    # --- closing ---------------------------------------------------------------------------------
+
+    def drop(self, state: LinkState, code: CloseCode, reason: str) -> None:
+        """Close a link for what it did or failed to do."""
+        if state.phase is not Phase.CLOSED:
+            self.counters.dropped += 1
+        self.close(state, code, reason)
+
+    def close(self, state: LinkState, code: CloseCode, reason: str, retry_s: float = 0.0) -> None:
+        """Say goodbye with `reason` and close the link; its session waits for another one."""
+        if state.phase is Phase.CLOSED:
+            return
+        try:
+            data = state.connection.send(Goodbye(code, reason, retry_s))
+        except LocalProtocolError:
+            pass  # the client said bye first: there is nobody to tell
+        else:
+            state.link.try_send(frame(data))
+        self._end(state, code, reason, leave=False)
+
+    def left(self, state: LinkState) -> None:
+        """The player said goodbye: the session ends with the link."""
+        self._end(state, CloseCode.LEAVING, "goodbye", leave=True)
+
+    def lost(self, state: LinkState) -> None:
+        """The link is gone; its session waits for another one."""
+        self._end(state, CloseCode.LEAVING, "the link was lost", leave=False)
+
+    def _end(self, state: LinkState, code: CloseCode, reason: str, *, leave: bool) -> None:
+        joining = state.phase is Phase.ASKING
+        state.phase = Phase.CLOSED
+        state.link.close(code, reason)
+        self._links.pop(state.number, None)
+        state.want(None)
+        playing = state.session
+        if playing is not None and self._sessions.link_of(playing.session) is state:
+            self._sessions.stop(state)
+            fact = Leave if leave or joining else Detach
+            self._detached.add(fact(playing.session, playing.generation))

@@ -1,0 +1,154 @@
+"""Which link each session plays over, where its owner is, and its inputs on their way there.
+
+The owner of a session is the shard whose frame lists it with the highest hop. Inputs are kept until
+a frame reports them as applied, and go once more to a new owner, who drops those that it knows.
+Whatever a frame says of another generation of a session's link is not meant for ours.
+
+Must not know: how links are written, the handshake.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from protocol.frame import Frame, SessionColumns
+from server.gateway.interest import Interests
+from server.gateway.links import LinkState, Playing
+from server.gateway.post import Post
+from server.shard.mail import Input
+
+__all__ = ["Sessions"]
+
+SessionRow = tuple[int, int, int, int, int, int, int, int]
+
+
+class Sessions:
+    """The sessions that play over this gateway's links."""
+
+    def __init__(self, interests: Interests, post: Post) -> None:
+        self._interests = interests
+        self._post = post
+        self._by_session: dict[int, LinkState] = {}
+        self._by_entity: dict[int, LinkState] = {}
+        self._columns: dict[int, SessionColumns] = {}
+
+    def link_of(self, session: int) -> LinkState | None:
+        """The link over which `session` plays."""
+        return self._by_session.get(session)
+
+    def link_of_entity(self, entity: int) -> LinkState | None:
+        """The link whose session has `entity`."""
+        return self._by_entity.get(entity)
+
+    def start(self, state: LinkState, playing: Playing) -> None:
+        """`playing` plays over `state` from now on; what frames say of it applies at once."""
+        state.session = playing
+        self._by_session[playing.session] = state
+        self._set_entity(state, playing, playing.entity)
+        for shard, columns in self._columns.items():
+            for place in np.nonzero(columns.session == playing.session)[0].tolist():
+                self._apply(shard, next(_rows(columns, np.array([place]))))
+
+    def stop(self, state: LinkState) -> None:
+        """The session of `state`, if any, plays over it no more."""
+        playing = state.session
+        if playing is not None and self._by_session.get(playing.session) is state:
+            del self._by_session[playing.session]
+            if self._by_entity.get(playing.entity) is state:
+                del self._by_entity[playing.entity]
+
+    def owner(self, session: int, generation: int) -> int | None:
+        """The shard whose newest frame lists `session` with that link, None if none does."""
+        owners = [
+            (int(columns.hop[place]), shard)
+            for shard, columns in self._columns.items()
+            for place in np.nonzero(columns.session == session)[0].tolist()
+            if columns.generation[place] == generation
+        ]
+        return max(owners)[1] if owners else None
+
+    # --- frames ----------------------------------------------------------------------------------
+
+    def take(self, frame: Frame) -> None:
+        """Apply what `frame` says of sessions."""
+        previous = self._columns.get(frame.shard)
+        self._columns[frame.shard] = frame.sessions
+        for row in _rows(frame.sessions, _changed(previous, frame.sessions)):
+            self._apply(frame.shard, row)
+        for session, item in frame.privates:
+            state = self._by_session.get(session)
+            if state is not None and state.session and state.session.owner == frame.shard:
+                state.private = item
+        for session, heir in frame.handed:
+            self._hand_over(frame.shard, session, heir)
+
+    def _apply(self, shard: int, row: SessionRow) -> None:
+        session, entity, hop, generation, centre, radius_class, applied, margin = row
+        state = self._by_session.get(session)
+        if state is None or state.session is None:
+            return
+        playing = state.session
+        if generation != playing.generation or hop < playing.hop:
+            return
+        state.applied = applied
+        state.margin = margin
+        if hop > playing.hop or playing.owner != shard:
+            playing.hop = hop
+            playing.owner = shard
+            self._route(playing, shard, applied)
+        if entity != playing.entity:
+            self._set_entity(state, playing, entity)
+        if centre >= 0:
+            state.want(self._interests.at(centre, radius_class))
+
+    def _hand_over(self, shard: int, session: int, heir: int) -> None:
+        """The owner let the session go: the heir shall have its inputs before it is listed."""
+        state = self._by_session.get(session)
+        if state is not None and state.session is not None and state.session.owner == shard:
+            self._route(state.session, heir, state.applied)
+
+    def _set_entity(self, state: LinkState, playing: Playing, entity: int) -> None:
+        if self._by_entity.get(playing.entity) is state:
+            del self._by_entity[playing.entity]
+        playing.entity = entity
+        if entity:
+            self._by_entity[entity] = state
+
+    # --- inputs ----------------------------------------------------------------------------------
+
+    def send(self, state: LinkState, playing: Playing, entry: Input) -> None:
+        """Send an input on its way to the owner; one that was seen before is ignored."""
+        if entry.seq <= playing.newest_seq:
+            return
+        playing.newest_seq = entry.seq
+        _prune(playing, state.applied)
+        playing.unacknowledged.append(entry)
+        self._post.add(playing.route, entry)
+
+    def _route(self, playing: Playing, shard: int, applied: int) -> None:
+        """Send the inputs of `playing` to `shard` from now on, and those not applied again."""
+        playing.route = shard
+        _prune(playing, applied)
+        for entry in playing.unacknowledged:
+            self._post.add(shard, entry)
+
+
+def _prune(playing: Playing, applied: int) -> None:
+    waiting = playing.unacknowledged
+    while waiting and waiting[0].seq <= applied:
+        waiting.popleft()
+
+
+def _changed(previous: SessionColumns | None, columns: SessionColumns) -> np.ndarray:
+    """The rows that are not as they were; all of them if the sessions are others."""
+    if previous is None or not np.array_equal(previous.session, columns.session):
+        return np.arange(len(columns.session))
+    different = np.zeros(len(columns.session), bool)
+    for name in ("entity", "hop", "generation", "centre", "cls", "applied", "margin"):
+        different |= getattr(previous, name) != getattr(columns, name)
+    return np.nonzero(different)[0]
+
+
+def _rows(columns: SessionColumns, places: np.ndarray) -> Iterator[SessionRow]:
+    names = ("session", "entity", "hop", "generation", "centre", "cls", "applied", "margin")
+    return zip(*(getattr(columns, name)[places].tolist() for name in names), strict=True)
