@@ -76,8 +76,14 @@ _ARRAY_TAGS: Final = _ArrayTags()
 
 
 def dumps(item: object) -> bytes:
-    """`item` (None, bool, int, float, str, bytes, list, tuple, dict) as bytes."""
-    return cbor2.dumps(item)
+    """`item` (None, bool, int, float, str, bytes, list, tuple, dict, integer arrays) as bytes."""
+    return cbor2.dumps(item, default=_encode_array)
+
+
+def _encode_array(encoder: cbor2.CBOREncoder, item: object) -> None:
+    if not isinstance(item, np.ndarray):
+        raise TypeError(f"{type(item).__name__} does not go over the wire")
+    encoder.write(typed(item))
 
 
 def loads(data: bytes | memoryview) -> object:

@@ -1,0 +1,223 @@
+"""What a shard publishes on the bus for one tick, for all gateways and neighbours.
+
+The updates lie back to back in `blob`; `keys` names the part of each and `offsets` (one more than
+keys) where it begins. All of them stand on the frame of tick `base`; 0 means that they stand on
+nothing: all are keyframes. A gateway cuts out the updates that its clients need without decoding
+them. Private sections and event values are encoded items, which are passed on as they are.
+
+Reading is strict although the hop is trusted: a damaged frame is an error, not a guess.
+Must not know: what updates say.
+"""
+
+from collections.abc import Iterable, Sequence
+from enum import IntEnum
+from typing import Any, Final
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from protocol import cbor
+from protocol.errors import RemoteProtocolError
+
+__all__ = ["Frame", "FrameEvent", "Scope", "SessionColumns"]
+
+
+class Scope(IntEnum):
+    """Whom an event concerns: a cell's watchers, one entity's owner, or everybody."""
+
+    WORLD = 0
+    CELL = 1
+    ENTITY = 2
+
+
+@attrs.frozen
+class FrameEvent:
+    """An event: `values` is the encoded item [kind, values...]; `target` a cell or an entity."""
+
+    kind: int
+    values: bytes
+    scope: Scope
+    target: int = 0
+
+
+_COLUMNS: Final[dict[str, np.dtype[Any]]] = {
+    "session": np.dtype("<u8"),
+    "entity": np.dtype("<u8"),
+    "hop": np.dtype("<u4"),
+    "generation": np.dtype("<u4"),
+    "centre": np.dtype("<i4"),
+    "cls": np.dtype("u1"),
+    "applied": np.dtype("<u4"),
+    "margin": np.dtype("<i2"),
+}
+
+
+@attrs.frozen(eq=False)
+class SessionColumns:
+    """The sessions that the shard owns, a row each, ascending by session.
+
+    `centre` and `cls` are the interest (centre -1: none yet), `applied` the newest input that took
+    effect, `margin` how many ticks early the newest input came.
+    """
+
+    session: npt.NDArray[np.uint64]
+    entity: npt.NDArray[np.uint64]
+    hop: npt.NDArray[np.uint32]
+    generation: npt.NDArray[np.uint32]
+    centre: npt.NDArray[np.int32]
+    cls: npt.NDArray[np.uint8]
+    applied: npt.NDArray[np.uint32]
+    margin: npt.NDArray[np.int16]
+
+    @classmethod
+    def empty(cls) -> "SessionColumns":
+        """No sessions."""
+        return cls(*(np.empty(0, dtype) for dtype in _COLUMNS.values()))
+
+    def __len__(self) -> int:
+        return len(self.session)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, SessionColumns) and all(
+            np.array_equal(getattr(self, name), getattr(other, name)) for name in _COLUMNS
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays are mutable
+
+
+@attrs.define(eq=False)
+class Frame:
+    """One tick of one shard. `dilation` is its speed in permille of the schedule's.
+
+    `privates` are (session, encoded private section) changed since `base`; `scores` rows of
+    (entity, name, score), empty while unchanged; `handed` (session, shard) that left.
+    """
+
+    shard: int
+    epoch: int
+    tick: int
+    step: int
+    base: int
+    tree_version: int
+    dilation: int
+    keys: npt.NDArray[np.uint32]
+    offsets: npt.NDArray[np.uint32]
+    blob: bytes
+    sessions: SessionColumns = attrs.field(factory=SessionColumns.empty)
+    privates: Sequence[tuple[int, bytes]] = ()
+    events: Sequence[FrameEvent] = ()
+    scores: Sequence[tuple[int, str, int]] = ()
+    handed: Sequence[tuple[int, int]] = ()
+    _by_cell: dict[int, list[memoryview]] | None = attrs.field(default=None, init=False)
+    kinds: int = 0
+    cells: int = 0
+
+    def encode(self) -> bytes:
+        """The frame as bytes."""
+        return cbor.dumps(
+            [
+                [self.shard, self.epoch, self.tick, self.step, self.base],
+                [self.tree_version, self.dilation, self.kinds, self.cells],
+                np.asarray(self.keys, np.uint32),
+                np.asarray(self.offsets, np.uint32),
+                bytes(self.blob),
+                [
+                    np.ascontiguousarray(getattr(self.sessions, name), dtype)
+                    for name, dtype in _COLUMNS.items()
+                ],
+                [list(private) for private in self.privates],
+                [[e.kind, bytes(e.values), int(e.scope), e.target] for e in self.events],
+                [list(row) for row in self.scores],
+                [list(pair) for pair in self.handed],
+            ]
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Frame":
+        """The reverse. Raises RemoteProtocolError when `data` is no frame."""
+        try:
+            return _decode(cbor.loads_arrays(data))
+        except (TypeError, ValueError, IndexError, KeyError) as error:
+            raise RemoteProtocolError(f"a damaged frame: {error!r}") from None
+
+    def slices(self, cells: Iterable[int]) -> list[memoryview]:
+        """The updates of the parts in `cells`, in the order of `cells`."""
+        index = self._by_cell
+        if index is None:
+            index = self._by_cell = self._index()
+        found: list[memoryview] = []
+        for cell in cells:
+            updates = index.get(cell)
+            if updates is not None:
+                found += updates
+        return found
+
+    def _index(self) -> dict[int, list[memoryview]]:
+        view = memoryview(self.blob)
+        index: dict[int, list[memoryview]] = {}
+        cells = (self.keys.astype(np.int64) // self.kinds % self.cells).tolist()
+        bounds = self.offsets.tolist()
+        for place, cell in enumerate(cells):
+            index.setdefault(cell, []).append(view[bounds[place] : bounds[place + 1]])
+        return index
+
+
+def _decode(item: Any) -> Frame:
+    head, terms, keys, offsets, blob, columns, privates, events, scores, handed = item
+    for number in (*head, *terms):
+        if type(number) is not int or number < 0:
+            raise ValueError("a head that is no number")
+    shard, epoch, tick, step, base = head
+    tree_version, dilation, kinds, cells = terms
+    _check_index(keys, offsets, blob)
+    if kinds < 1 or cells < 1:
+        raise ValueError("no kinds or no cells")
+    return Frame(
+        shard=shard,
+        epoch=epoch,
+        tick=tick,
+        step=step,
+        base=base,
+        tree_version=tree_version,
+        dilation=dilation,
+        keys=keys,
+        offsets=offsets,
+        blob=blob,
+        sessions=_columns(columns),
+        privates=[(_typed(a, int), _typed(b, bytes)) for a, b in privates],
+        events=[
+            FrameEvent(_typed(kind, int), _typed(values, bytes), Scope(scope), _typed(target, int))
+            for kind, values, scope, target in events
+        ],
+        scores=[(_typed(a, int), _typed(b, str), _typed(c, int)) for a, b, c in scores],
+        handed=[(_typed(a, int), _typed(b, int)) for a, b in handed],
+        kinds=kinds,
+        cells=cells,
+    )
+
+
+def _typed(item: Any, kind: type) -> Any:
+    if type(item) is not kind:
+        raise ValueError(f"not a {kind.__name__}")
+    return item
+
+
+def _check_index(keys: Any, offsets: Any, blob: Any) -> None:
+    _typed(blob, bytes)
+    for column in (keys, offsets):
+        if not isinstance(column, np.ndarray) or column.dtype != np.dtype("<u4"):
+            raise ValueError("an index that is no column")
+    if len(offsets) != len(keys) + 1 or offsets[0] != 0 or offsets[-1] != len(blob):
+        raise ValueError("an index that does not fit the updates")
+    if (np.diff(offsets.astype(np.int64)) <= 0).any():
+        raise ValueError("an index that runs backwards")
+
+
+def _columns(items: Any) -> SessionColumns:
+    if len(items) != len(_COLUMNS):
+        raise ValueError("session columns")
+    for item, dtype in zip(items, _COLUMNS.values(), strict=True):
+        if not isinstance(item, np.ndarray) or item.dtype != dtype or len(item) != len(items[0]):
+            raise ValueError("a session column")
+    return SessionColumns(*items)
