@@ -10,10 +10,11 @@ Error handling: nothing that a client does raises out of `run`. Only cancellatio
 import socket
 from collections.abc import Callable, Collection
 
+import structlog
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
-from protocol.errors import CloseCode, RemoteProtocolError
+from protocol.errors import CloseCode
 from server.net import limits
 from server.net.doors import Doors
 from server.net.frames import close_frame
@@ -29,6 +30,7 @@ __all__ = ["Connection", "OnLink"]
 
 OnLink = Callable[[SocketLink], None]
 
+_log = structlog.get_logger(__name__)
 _ABNORMAL = Closed(1006, "the connection was lost", by_peer=True)
 
 
@@ -61,8 +63,9 @@ class Connection:
         closed = Closed(CloseCode.LEAVING, "the server ends", by_peer=False)
         try:
             closed = await self._converse()
-        except Exception as error:  # noqa: BLE001 - one bad connection never hurts another
-            closed = _blame(error)
+        except* Exception as errors:  # noqa: BLE001 - one bad connection never hurts another
+            # With a star: a cancellation from outside may come in one group with what failed.
+            closed = self._blame(errors)
         finally:
             if self.link is not None:
                 self.link.end(closed)
@@ -80,14 +83,20 @@ class Connection:
                 self._nursery = nursery
                 self._web_socket = await self._shake_hands(nursery)
                 if self._web_socket is not None:
-                    inbound = self._open()
+                    self._open()
                     while True:
-                        inbound.returned(await self._web_socket.get_message())
+                        self._stream.returned(await self._web_socket.get_message())
                 nursery.cancel_scope.cancel()
+        return self._outcome()
+
+    def _outcome(self) -> Closed:
+        violation = self._stream.violation
+        if violation is not None:
+            return Closed(int(violation.code), violation.reason, by_peer=False)
         reason = self._web_socket.closed if self._web_socket is not None else None
         if reason is None:
             return _ABNORMAL
-        return Closed(reason.code, reason.reason or "", by_peer=True)
+        return Closed(int(reason.code), reason.reason or "", by_peer=True)
 
     async def _shake_hands(self, nursery: trio.Nursery) -> WebSocketConnection | None:
         """The connection that trio-websocket speaks for, None if the request was refused."""
@@ -114,15 +123,20 @@ class Connection:
         finally:
             self._doors.end_handshake(number)
 
-    def _open(self) -> Inbound:
+    def _open(self) -> None:
         stream = self._stream
         self.link = link = SocketLink(
             self._peer, self._outbound, lambda: stream.bytes_received, self._tasks.cancel
         )
-        inbound = Inbound(link.deliver)
-        stream.open(inbound)
+        stream.open(Inbound(link.deliver))
         self._on_link(link)
-        return inbound
+
+    def _blame(self, errors: ExceptionGroup[Exception]) -> Closed:
+        """Why a conversation ended that did not end in order."""
+        if errors.split((ConnectionClosed, trio.BrokenResourceError, trio.TooSlowError))[1] is None:
+            return self._outcome()
+        _log.debug("a connection failed", peer=self._peer, exc_info=errors)
+        return Closed(CloseCode.CRASH, "the connection failed", by_peer=False)
 
     def _flush_soon(self) -> None:
         if self._nursery is not None and not self._tasks.cancel_called:
@@ -145,24 +159,3 @@ class Connection:
         if closed is None or closed.by_peer:
             return b""
         return close_frame(closed.code, closed.reason)
-
-
-def _blame(error: Exception) -> Closed:
-    """Why a conversation ended that was not ended in order."""
-    remote = _first(error, RemoteProtocolError)
-    if isinstance(remote, RemoteProtocolError):
-        return Closed(remote.code, remote.reason, by_peer=False)
-    closed = _first(error, ConnectionClosed)
-    if isinstance(closed, ConnectionClosed) and closed.reason is not None:
-        return Closed(closed.reason.code, closed.reason.reason or "", by_peer=True)
-    if _first(error, trio.BrokenResourceError) is not None:
-        return _ABNORMAL
-    return Closed(CloseCode.CRASH, "the connection failed", by_peer=False)
-
-
-def _first(error: Exception, kind: type[Exception]) -> BaseException | None:
-    """The first error of `kind` in a group, at any depth."""
-    if isinstance(error, ExceptionGroup):
-        found = (_first(inner, kind) for inner in error.exceptions)
-        return next((one for one in found if one is not None), None)
-    return error if isinstance(error, kind) else None

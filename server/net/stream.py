@@ -27,13 +27,17 @@ __all__ = ["LinkStream"]
 
 
 class LinkStream(trio.abc.Stream):
-    """One connection's bytes. `on_end` is called when there is nothing more to read or to say."""
+    """One connection's bytes. `on_end` is called when there is nothing more to read or to say.
+
+    `violation` is the bound that the client has overstepped, if it has.
+    """
 
     def __init__(
         self, transport: Transport, outbound: Outbound, on_end: Callable[[], None]
     ) -> None:
         self.bytes_received = 0
         self.head = Head()
+        self.violation: RemoteProtocolError | None = None
         self._transport = transport
         self._outbound = outbound
         self._on_end = on_end
@@ -48,22 +52,24 @@ class LinkStream(trio.abc.Stream):
         self._opened.set()
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """Bytes that trio-websocket must see; b"" at the end.
+        """Bytes that trio-websocket must see; b"" at the end, which a `violation` is too."""
+        try:
+            if self._inbound is None and not self.head.complete:
+                return self.head.feed(await self._receive(max_bytes))
+            await self._opened.wait()
+            return await self._receive_rest(max_bytes)
+        except RemoteProtocolError as error:
+            # Raised from here, it could get lost among the errors that it causes on its way.
+            self._violated(error)
+            return b""
 
-        Raises RemoteProtocolError when the client oversteps a bound.
-        """
-        if self._inbound is None and not self.head.complete:
-            return self.head.feed(await self._receive(max_bytes))
-        await self._opened.wait()
+    def returned(self, message: bytes | str) -> None:
+        """Take a whole message back from trio-websocket."""
         assert self._inbound is not None
-        while True:
-            data = self._early or await self._receive(max_bytes)
-            self._early = b""
-            if not data:
-                return b""
-            rest = self._inbound.feed(data, trio.current_time())
-            if rest:
-                return rest
+        try:
+            self._inbound.returned(message)
+        except RemoteProtocolError as error:
+            self._violated(error)
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Write a frame, or a part of the handshake, behind whatever is under way."""
@@ -96,6 +102,21 @@ class LinkStream(trio.abc.Stream):
             if inbound is not None:
                 with suppress(RemoteProtocolError):  # it has been told already
                     inbound.feed(data, trio.current_time())
+
+    def _violated(self, error: RemoteProtocolError) -> None:
+        self.violation = self.violation or error
+        self._on_end()
+
+    async def _receive_rest(self, bytes_max: int | None) -> bytes:
+        assert self._inbound is not None
+        while True:
+            data = self._early or await self._receive(bytes_max)
+            self._early = b""
+            if not data:
+                return b""
+            rest = self._inbound.feed(data, trio.current_time())
+            if rest:
+                return rest
 
     async def _receive(self, bytes_max: int | None) -> bytes:
         data = await self._receive_now(bytes_max)
