@@ -135,7 +135,8 @@ class Connection:
         """Why a conversation ended that did not end in order."""
         if errors.split((ConnectionClosed, trio.BrokenResourceError, trio.TooSlowError))[1] is None:
             return self._outcome()
-        _log.debug("a connection failed", peer=self._peer, exc_info=errors)
+        # One line: a traceback for each hostile connection would be the client's way to our time.
+        _log.debug("connection failed", peer=self._peer, reason=repr(errors.exceptions[0])[:200])
         return Closed(CloseCode.CRASH, "the connection failed", by_peer=False)
 
     def _flush_soon(self) -> None:
