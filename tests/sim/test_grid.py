@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim.grid import Grid
+from sim.grid import Grid, pairs_within
 
 
 def by_hand(
@@ -35,6 +35,17 @@ def test_pairs_are_those_found_by_hand(
     assert set(found) == by_hand(x, y, qx, qy, radius)
     assert (np.diff(query) >= 0).all(), "Queries come in ascending order."
     assert (square <= radius * radius).all()
+    either = pairs_within((x, y), (qx, qy), radius)
+    assert set(zip(either[0].tolist(), either[1].tolist(), strict=True)) == set(found)
+    assert sorted(either[2].tolist()) == sorted(square.tolist())
+
+
+def test_many_pairs_are_found_as_few_are() -> None:
+    chance = np.random.default_rng(3)
+    x, y = chance.uniform(0, 500, 300), chance.uniform(0, 500, 300)
+    query, point, _ = pairs_within((x, y), (x, y), 20)
+    found = set(zip(query.tolist(), point.tolist(), strict=True))
+    assert found == by_hand(x, y, x, y, 20)
 
 
 def test_one_place_can_be_asked_for() -> None:

@@ -52,9 +52,9 @@ def burn(world: World) -> None:
     divers = world[Diver]
     due = (divers.id + np.uint64(world.step)) % np.uint64(HZ) == 0
     cost = BURNS * (1 + np.floor(divers.light / 100))
-    divers.light = np.where(due, (divers.light - cost).clip(0), divers.light)
-    divers.harpoon_wait = (divers.harpoon_wait - 1).clip(0)
-    divers.flare_wait = (divers.flare_wait - 1).clip(0)
+    divers.light = np.where(due, np.maximum(divers.light - cost, 0), divers.light)
+    divers.harpoon_wait = np.maximum(divers.harpoon_wait - 1, 0)
+    divers.flare_wait = np.maximum(divers.flare_wait - 1, 0)
 
 
 @game.system

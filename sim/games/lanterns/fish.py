@@ -11,7 +11,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from sim import Grid, World, ident
+from sim import World, ident
 from sim.games.lanterns.creatures import SPECIES, Diver, Fish, Flare, Leviathan
 from sim.games.lanterns.light import gain
 from sim.games.lanterns.sea import (
@@ -27,6 +27,7 @@ from sim.games.lanterns.sea import (
     lots,
     unit,
 )
+from sim.grid import pairs_within
 
 POPULATION: Final = 500  # in the whole world
 SHOAL: Final = 10  # fish that come together
@@ -94,7 +95,7 @@ def swim(world: World) -> None:
         ahead_x + mates_x + 0.5 * drift_x + 2.5 * edge_x + 4 * (diver_x + beast_x) - 2 * flare_x,
         ahead_y + mates_y + 0.5 * drift_y + 2.5 * edge_y + 4 * (diver_y + beast_y) - 2 * flare_y,
     )
-    speed = CALM + (PANIC - CALM) * (fear + dread).clip(0, 1)
+    speed = CALM + (PANIC - CALM) * np.minimum(fear + dread, 1)
     wish_x, wish_y = wish_x * speed, wish_y * speed
     new = (wish_x - vx) ** 2 + (wish_y - vy) ** 2 > STEADY**2
     fish.vx[turn[new]] = wish_x[new]
@@ -107,7 +108,7 @@ def feed(world: World) -> None:
     fish, divers = world[Fish], world.everyone(Diver)
     if not len(fish) or not len(divers.id):
         return
-    hunter, prey, square = Grid(fish.x, fish.y, SIGHT).pairs(divers.x, divers.y, TOUCH)
+    hunter, prey, square = pairs_within((fish.x, fish.y), (divers.x, divers.y), TOUCH)
     eater: dict[int, int] = {}
     for pair in np.argsort(square, kind="stable"):
         eater.setdefault(int(prey[pair]), int(divers.id[hunter[pair]]))
@@ -143,10 +144,10 @@ def _spawn(world: World, count: int) -> None:
 def _mates(world: World, x: Array, y: Array, species: Array) -> tuple[Array, Array]:
     """Swim where the neighbours swim, towards their middle, but not into them."""
     everyone = world.everyone(Fish)
-    me, mate, square = Grid(everyone.x, everyone.y, SIGHT).pairs(x, y, SIGHT)
+    me, mate, square = pairs_within((everyone.x, everyone.y), (x, y), SIGHT)
     kin = (everyone.species[mate] == species[me]) & (square > 0)
     me, mate, square = me[kin], mate[kin], square[kin]
-    count = np.bincount(me, minlength=len(x)).clip(1) * SIGHT
+    count = np.maximum(np.bincount(me, minlength=len(x)), 1) * SIGHT
     # Nearer than CLOSE the pull to the middle gives way to a push, stronger the nearer.
     pull = 1.2 / count[me] - np.where(square < CLOSE * CLOSE, 1.7 / (square + 4), 0)
     toward_x = _sum(me, (everyone.x[mate] - x[me]) * pull, len(x))
@@ -162,7 +163,10 @@ def _away(
 ) -> tuple[Array, Array, Array]:
     """Pushes away from all of a kind within a radius (1 each, when on top), and their strength."""
     others = world.everyone(kind)
-    me, other, square = Grid(others.x, others.y, radius).pairs(x, y, radius)
+    if not len(others):
+        nothing = np.zeros(len(x))
+        return nothing, nothing, nothing
+    me, other, square = pairs_within((others.x, others.y), (x, y), radius)
     strength = 1 - np.sqrt(square) / radius
     dx, dy = unit(x[me] - others.x[other], y[me] - others.y[other])
     return (

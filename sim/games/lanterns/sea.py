@@ -46,13 +46,15 @@ def current(x: Array, y: Array, seconds: float, stream: Array) -> tuple[Array, A
     """
     across = x * _WHIRL + stream * 1.7 + seconds * 0.09
     along = y * _WHIRL - stream * 2.3 - seconds * 0.06
-    return math.sin(across) * math.cos(along), -math.cos(across) * math.sin(along)
+    # sin(a) cos(b) and -cos(a) sin(b), by two sines in place of four functions.
+    both, apart = math.sin(across + along), math.sin(across - along)
+    return 0.5 * (both + apart), 0.5 * (apart - both)
 
 
 def inward(x: Array, y: Array, margin: float) -> tuple[Array, Array]:
     """A push away from the world's edges: 0 beyond `margin` units from them, 1 at the edge."""
-    left, right = (margin - x).clip(0), (x - (WIDTH - margin)).clip(0)
-    top, bottom = (margin - y).clip(0), (y - (HEIGHT - margin)).clip(0)
+    left, right = np.maximum(margin - x, 0), np.maximum(x - (WIDTH - margin), 0)
+    top, bottom = np.maximum(margin - y, 0), np.maximum(y - (HEIGHT - margin), 0)
     return (left - right) / margin, (top - bottom) / margin
 
 
