@@ -107,8 +107,16 @@ class MessageSpec:
         return self.cls.__name__
 
     def encode(self, message: object) -> tuple[int | str, ...]:
-        """The fields as they are sent. Raises ValueError, TypeError on values out of reason."""
-        return tuple(field.encode(getattr(message, field.name)) for field in self.fields)
+        """The fields as they are sent. Raises ValueError or TypeError for what is no such value."""
+        return tuple(self._encode(message, field) for field in self.fields)
+
+    def _encode(self, message: object, field: FieldSpec) -> int | str:
+        value = getattr(message, field.name)
+        try:
+            return field.encode(value)
+        except (TypeError, ValueError) as error:
+            error.add_note(f"This was {self.name}.{field.name}, {value!r}.")
+            raise
 
     def decode(self, values: Sequence[Any]) -> Any:
         """An instance of the class from what was sent."""
