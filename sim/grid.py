@@ -20,7 +20,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 Indices: TypeAlias = npt.NDArray[np.int64]
 
 # Up to this many candidate pairs, comparing all with all is faster than building a grid.
-_ALL_PAIRS_MAX: Final = 1 << 14
+_ALL_PAIRS_MAX: Final = 1 << 13
 
 # More squares than this would cost more to clear than they save; the squares grow instead.
 _SQUARES_MAX: Final = 1 << 16

@@ -258,6 +258,8 @@ def _kept_inside(parameters: Parameters, position: Array, speed: Array, side: fl
     hz, step = parameters["hz"], parameters["speed_step"]
     ahead, behind = (side - position) * hz, position * hz
     speed = np.floor(speed / step + 0.5) * step
+    if not ((speed > ahead) | (speed < -behind)).any():
+        return speed
     speed = np.where(speed > ahead, np.floor(ahead / step) * step, speed)
     return np.where(speed < -behind, -(np.floor(behind / step) * step), speed)
 
