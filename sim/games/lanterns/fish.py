@@ -32,7 +32,7 @@ from sim.grid import pairs_within
 POPULATION: Final = 500  # in the whole world
 SHOAL: Final = 10  # fish that come together
 GOLDEN: Final = 5  # the species that is rare and worth more
-WORTH: Final = (3.0, 12.0)  # the light of a fish, and of a golden one
+WORTH: Final = (5.0, 20.0)  # the light of a fish, and of a golden one
 
 TOUCH: Final = 12.0
 THINK_STEPS: Final = HZ // 4

@@ -61,11 +61,11 @@ def test_touching_a_fish_adds_its_light(calm: Calm) -> None:
     sea.tick(2)
     assert world.get(common) is None
     assert world.get(far) is not None
-    assert me.light == 53
+    assert me.light == 55
     assert [(event.diver, event.y) for event in sea.told(Eaten)] == [(me.id, 500)]
     world.spawn(Fish(x=1000, y=506, species=5))
     sea.tick(2)
-    assert me.light == 65, "A golden fish is worth four."
+    assert me.light == 75, "A golden fish is worth four."
 
 
 def test_a_fish_is_eaten_across_a_border_and_only_once(calm: Calm) -> None:
@@ -73,11 +73,11 @@ def test_a_fish_is_eaten_across_a_border_and_only_once(calm: Calm) -> None:
     left, right = sea.dive(1020, 500, light=50), sea.dive(1031, 500, light=50, shard=1)
     sea.shards[1].spawn(Fish(x=1026, y=500))
     sea.tick(3)
-    assert (left.light, right.light) == (50, 53), "The nearest diver eats."
+    assert (left.light, right.light) == (50, 55), "The nearest diver eats."
     sea.shards[0].spawn(Fish(x=1023, y=502))
     sea.shards[1].spawn(Fish(x=1025, y=505))
     sea.tick(3)
-    assert left.light + right.light == 109
+    assert left.light + right.light == 115
     assert len(sea.shards[0][Fish]) + len(sea.shards[1][Fish]) == 0
 
 
