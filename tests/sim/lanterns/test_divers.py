@@ -142,6 +142,23 @@ def test_a_harpoon_hits_what_its_shooter_saw(calm: Calm, back: int) -> None:
     assert shot.hit_y == pytest.approx(y, abs=1 / 16)
 
 
+def test_a_shot_across_a_border_is_rewound_as_well(calm: Calm) -> None:
+    sea = calm((0, 0, 1024, 1024), (1024, 0, 2048, 1024))
+    me, other = sea.dive(1000, 500), sea.dive(1100, 300, shard=1)
+    sea.send(other, Steer(0, 1))
+    places = []
+    for _ in range(50):
+        sea.tick()
+        places.append(other.y)
+    me.y = places[-7]
+    sea.send(me, Harpoon(1, 0), view=sea.step - 6)
+    sea.tick(3)
+    shot = sea.told(Harpooned)[-1]
+    assert shot.target == other.id
+    assert shot.hit_y == pytest.approx(places[-7], abs=1 / 16)
+    assert other.light == 70
+
+
 def test_a_harpoon_does_not_hit_what_its_shooter_no_longer_saw(calm: Calm) -> None:
     sea, me, other, _ = swam(calm, 0)
     me.y = other.y
