@@ -14,6 +14,11 @@ CRC_TICKS: Final = 64
 # A course's age travels as u16; the simulation starts it anew before it could overflow.
 COURSE_AGE_MAX: Final = 32_000
 
+# An entity that left for another place is kept on its course for so long; then it is lost sight of.
+HELD_TICKS: Final = 10
+# Keys of parts are ordinal * (cells * kinds) + cell * kinds + kind.
+PART_KEY_MAX: Final = 1 << 32
+
 # Depth of nesting in a message; deeper is refused before it is built.
 DEPTH_MAX: Final = 16
 # Bytes of a message from a client, and from a server. Longer ones close the link with 1009.

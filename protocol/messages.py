@@ -153,7 +153,7 @@ def snapshot_head(
     )
 
 
-def group(  # noqa: PLR0917 - the order is that of the wire
+def group(
     shard: int, epoch: int, age: int, step: int, count: int, body: bytes
 ) -> bytes:
     """One group; `body` holds `count` encoded updates, back to back."""

@@ -1,0 +1,219 @@
+"""A table of parts: the state of one shard as it is published, with what every delta needs.
+
+The owner writes it once per tick; gateways, neighbours and clients hold copies that they bring
+forward by applying updates. Either can encode any of its parts from any retained tick, and a copy
+that saw every tick gives the owner's bytes.
+
+Invariants: an entity stands in one row of a table. A part's key names its cell, which may lie
+outside the shard's rectangle (guests). Ticks only rise.
+
+Must not know: shards' neighbours, clients' interest, the bus.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from protocol import limits
+from protocol.apply import Report, apply_update, read_update
+from protocol.encode import crc_due, encode_part
+from protocol.errors import RemoteProtocolError
+from protocol.geometry import Geometry
+from protocol.schema import Schema
+from protocol.slab import Slab
+from protocol.writing import CourseRows, Keys, KindRows, Reason, write_kind
+
+__all__ = ["CourseRows", "KindRows", "PartTable", "Reason"]
+
+Changed = tuple[npt.NDArray[np.uint32], bytes, npt.NDArray[np.uint32]]
+
+
+class PartTable:
+    """The parts of one shard at (`epoch`, `tick`, `step`)."""
+
+    def __init__(self, schema: Schema, geometry: Geometry) -> None:
+        self.shard = 0
+        self.epoch = 0
+        self.tick = 0
+        self.step = 0
+        self.geometry = geometry
+        self.slabs = tuple(Slab(kind) for kind in schema.kinds)
+        self.keys = Keys(geometry.cells, len(self.slabs))
+        self._memo: dict[tuple[int, int | None], bytes | None] = {}
+        self._origins: dict[tuple[int, int], tuple[int, int]] = {}
+
+    # --- the owner -------------------------------------------------------------------------------
+
+    def begin(self, tick: int, step: int) -> None:
+        """Start writing the state after `step`, which is published at `tick`."""
+        assert tick > self.tick, "a table goes forward only"
+        self.tick, self.step = tick, step
+        self._memo.clear()
+
+    def write(
+        self,
+        tick: int,
+        step: int,
+        kind_index: int,
+        rows: KindRows,
+        reasons: Mapping[int, tuple[Reason, int]],
+    ) -> None:
+        """Bring one kind to `rows`; who is not among them leaves for its reason, or is gone."""
+        slab = self.slabs[kind_index]
+        write_kind(slab, self.keys, kind_index, rows, reasons, tick=tick, step=step)
+
+    def finish(self) -> None:
+        """End writing: parts that nobody can need any more are freed."""
+        for slab in self.slabs:
+            slab.bury(self.tick)
+
+    # --- both sides ------------------------------------------------------------------------------
+
+    def encode(self, keys: Sequence[int], since: int | None) -> list[bytes | None]:
+        """The update of each part since a tick that the receiver holds, None for nothing to say.
+
+        `since` None, or older than what is retained, gives keyframes. Memoised for the tick.
+        """
+        if since is not None and self.tick - since >= limits.RETAINED_TICKS:
+            since = None
+        return [self._encoded(int(key), since) for key in keys]
+
+    def encode_changed(self, since: int | None) -> Changed:
+        """Everything that changed since the tick `since`: keys, updates back to back, offsets.
+
+        `since` None gives a keyframe of every part. `offsets` has one more item than `keys`.
+        """
+        keys = self._keys_to_tell(since)
+        updates = zip(keys, self.encode(keys, since), strict=True)
+        told = [(key, update) for key, update in updates if update is not None]
+        offsets = np.zeros(len(told) + 1, np.uint32)
+        np.cumsum([len(update) for _, update in told], out=offsets[1:])
+        blob = b"".join(update for _, update in told)
+        return np.array([key for key, _ in told], np.uint32), blob, offsets
+
+    def parts_in(self, cells: Iterable[int]) -> list[int]:
+        """The keys of all parts in `cells`, ordered by cell, kind and ordinal."""
+        present: list[int] = []
+        per_ordinal = self.keys.cells * self.keys.kinds
+        for cell in cells:
+            for kind, slab in enumerate(self.slabs):
+                key = self.keys.key(cell, kind, 0)
+                while key in slab.place:
+                    present.append(key)
+                    key += per_ordinal
+        return present
+
+    def columns(
+        self, kind_index: int
+    ) -> tuple[
+        npt.NDArray[np.uint64],
+        npt.NDArray[np.int32],
+        dict[str, npt.NDArray[Any]],
+        npt.NDArray[np.int64] | None,
+    ]:
+        """All entities of a kind: ids, cells, wire integers by field, course int64[5, N] or None.
+
+        The course's rows are x0, y0, vx, vy, step0.
+        """
+        slab = self.slabs[kind_index]
+        rows = np.flatnonzero(slab.occupied)
+        fields = {name: column[rows] for name, column in slab.values.items()}
+        course = None if slab.kind.course is None else slab.course[:, rows]
+        return slab.ids[rows], slab.cell[rows // limits.SLOTS], fields, course
+
+    # --- receivers -------------------------------------------------------------------------------
+
+    def advance(self, tick: int, step: int) -> None:
+        """Go to a later tick; what it changed is applied next. An older tick changes nothing."""
+        if tick > self.tick:
+            self.tick, self.step = tick, step
+            self._memo.clear()
+            self.finish()
+
+    def apply(self, item: Any, tick: int, step: int, report: Report | None = None) -> Report:
+        """Apply one decoded update of `tick`; what it did is added to `report`.
+
+        Raises RemoteProtocolError when the update is malformed, Unsynced when it stands on what
+        this table does not hold. Either way nothing has changed.
+        """
+        report = Report() if report is None else report
+        self.advance(tick, step)
+        key = self.key_of(item)
+        slab = self.slabs[self.keys.kind(key)]
+        update = read_update(slab, item, key)
+        cell = self.keys.cell(key)
+        origin = self._origin(self.keys.kind(key), cell)
+        apply_update(slab, update, cell, origin, tick=tick, step=step, report=report)
+        self._memo.clear()
+        return report
+
+    def key_of(self, item: Any) -> int:
+        """The key of a decoded update. Raises RemoteProtocolError if it is none."""
+        if type(item) is not list or len(item) < 3 or type(item[0]) is not int:
+            raise RemoteProtocolError("an update is an array of a part, a baseline and contents")
+        if not 0 <= item[0] < limits.PART_KEY_MAX:
+            raise RemoteProtocolError("an update of an impossible part")
+        return item[0]
+
+    def drop_cells(self, cells: Iterable[int]) -> list[int]:
+        """Forget all parts in `cells`; gives the ids of the entities in them."""
+        dropped: list[int] = []
+        for key in self.parts_in(cells):
+            slab = self.slabs[self.keys.kind(key)]
+            place = slab.place[key]
+            rows = slab.rows(place)
+            dropped += slab.ids[rows][slab.occupied[rows]].tolist()
+            slab.free(place)
+        self._memo.clear()
+        return dropped
+
+    def reset(self, epoch: int) -> None:
+        """Forget everything: another epoch begins."""
+        self.epoch = epoch
+        self.tick = self.step = 0
+        self.slabs = tuple(Slab(slab.kind) for slab in self.slabs)
+        self._memo.clear()
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _encoded(self, key: int, since: int | None) -> bytes | None:
+        memo = (key, since)
+        if memo not in self._memo:
+            kind = self.keys.kind(key)
+            slab = self.slabs[kind]
+            place = slab.place.get(key)
+            self._memo[memo] = (
+                None
+                if place is None
+                else encode_part(
+                    slab,
+                    place,
+                    self._origin(kind, self.keys.cell(key)),
+                    tick=self.tick,
+                    step=self.step,
+                    since=since,
+                )
+            )
+        return self._memo[memo]
+
+    def _keys_to_tell(self, since: int | None) -> list[int]:
+        found: list[int] = []
+        for slab in self.slabs:
+            told = slab.key >= 0
+            if since is not None:
+                told &= (slab.touched > since) | crc_due(self.tick, slab.key)
+            found += slab.key[told].tolist()
+        return sorted(found)
+
+    def _origin(self, kind: int, cell: int) -> tuple[int, int]:
+        origin = self._origins.get((kind, cell))
+        if origin is None:
+            corner = self.geometry.cell_origin(cell)
+            steps = [0, 0]
+            for field in self.slabs[kind].kind.fields:
+                if field.axis is not None:
+                    steps[field.axis] = int(field.to_int(corner[field.axis]))
+            origin = self._origins[kind, cell] = (steps[0], steps[1])
+        return origin
