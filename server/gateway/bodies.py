@@ -37,6 +37,7 @@ class Bodies:
         # One feed that does not chain makes every link an exception for this one tick; it is rare
         # (a shard was restarted, a frame was lost), and then correctness is worth more than time.
         self.chained = all(feed.chained for feed in feeds.values())
+        self._heads: dict[tuple[int, int], bytes] = {}
         self._on_time: dict[Interest, Body] = {}
         self._others: dict[tuple[Interest | None, Interest, Baseline], Body] = {}
 
@@ -139,7 +140,16 @@ class Bodies:
     # --- bytes -----------------------------------------------------------------------------------
 
     def _group(self, frame: Frame, count: int, updates: bytes) -> bytes:
-        return group(frame.shard, frame.epoch, self._tick - frame.tick, frame.step, count, updates)
+        return b"".join((self._group_head(frame), cbor.array_head(count), updates))
+
+    def _group_head(self, frame: Frame) -> bytes:
+        key = frame.shard, frame.tick
+        head = self._heads.get(key)
+        if head is None:
+            age = self._tick - frame.tick
+            empty = group(frame.shard, frame.epoch, age, frame.step, 0, b"")
+            head = self._heads[key] = empty[:-1]  # without the head of its empty array
+        return head
 
     @staticmethod
     def _assemble(groups: list[bytes]) -> bytes:

@@ -19,7 +19,7 @@ from server.gateway import limits
 from server.gateway.answers import Answers
 from server.gateway.baseline import Baseline
 from server.gateway.detached import Detached
-from server.gateway.fanout import FanOut, FanOutCounters, queue_event
+from server.gateway.fanout import FanOut, FanOutCounters
 from server.gateway.feeds import Feeds
 from server.gateway.handshake import Handshake, Terms
 from server.gateway.intake import Intake
@@ -135,6 +135,7 @@ class Gateway:
         self._handshake.tick(now)
         for shard, fact in self._detached.due(self._sessions.owner, now):
             self._post.add(shard, fact)
+        self._feeds.mend(now)
         self._post.flush(self._shards, now)
 
     def _poll_link(self, state: LinkState, now: float) -> None:
@@ -150,6 +151,10 @@ class Gateway:
             self._roster.drop(state, CloseCode.HELLO_TIMEOUT, "no hello")
 
     # --- what goes out ---------------------------------------------------------------------------
+
+    def awaits_frames(self, tick: int) -> bool:
+        """Whether a shard that runs at `tick` has not been heard of since."""
+        return any(feed.runs(tick) and feed.tick < tick for feed in self._feeds.by_shard.values())
 
     def compose(self, tick: int, now: float) -> None:
         """Write the snapshots of `tick` to all links."""
@@ -210,10 +215,11 @@ class Gateway:
             state.special = True
 
     def _address_news(self) -> None:
-        for entity, event in self._news.addressed:
+        """Who is addressed needs more than the body that others share."""
+        for entity in self._news.addressed:
             state = self._sessions.link_of_entity(entity)
             if state is not None:
-                queue_event(state, event)
+                state.special = True
 
     def _scores_frame(self, now: float) -> bytes:
         message = self._scores.due(now)
@@ -232,6 +238,10 @@ class Gateway:
             observer=state.observer,
             conditions=config.conditions,
         )
+
+    def __len__(self) -> int:
+        """How many links are open."""
+        return len(self._roster)
 
     # --- ending ----------------------------------------------------------------------------------
 

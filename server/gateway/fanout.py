@@ -13,7 +13,7 @@ import attrs
 from protocol.messages import snapshot_head
 from server.gateway.baseline import Baseline
 from server.gateway.bodies import Bodies, Body
-from server.gateway.events import Waiting, messages_of
+from server.gateway.events import messages_of
 from server.gateway.feed import Feed
 from server.gateway.interest import Interest
 from server.gateway.links import LinkState
@@ -126,17 +126,19 @@ class FanOut:
 
     def _postpone(self, state: LinkState) -> None:
         """The link gets nothing now: keep what must not be lost."""
-        self._counters.late += 1
-        if self._has_tail:
-            self._queue_news(state)
+        self._counters.late += state.interest is not None
+        self._queue_news(state)
         if self._broadcast:
             state.scores = self._broadcast
             state.special = True
 
     def _queue_news(self, state: LinkState) -> None:
-        if state.interest is not None:
-            for event in self._news.of(state.interest):
-                queue_event(state, event)
+        if not self._news:
+            return
+        entity = state.session.entity if state.session else 0
+        for event in self._news.concerning(state.interest, entity):
+            state.events.push(event)
+            state.special = True
 
     # --- bytes -----------------------------------------------------------------------------------
 
@@ -169,12 +171,6 @@ class FanOut:
         for message in messages_of(self._news.of(interest)):
             frames += [binary_header(len(message)), message]
         return b"".join(frames)
-
-
-def queue_event(state: LinkState, event: Waiting) -> None:
-    """Let `event` wait for `state`; an exception will carry it."""
-    state.events.push(event)
-    state.special = True
 
 
 _NOTHING = Baseline(0, {})

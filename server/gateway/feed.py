@@ -15,6 +15,8 @@ from itertools import pairwise
 import numpy as np
 
 from protocol import cbor
+from protocol.apply import Report, Unsynced
+from protocol.errors import RemoteProtocolError
 from protocol.frame import Frame
 from protocol.geometry import Geometry
 from protocol.limits import RETAINED_TICKS
@@ -22,6 +24,7 @@ from protocol.parts import PartTable
 from protocol.schema import Schema
 from server.gateway import limits
 from server.gateway.baseline import Position
+from server.shard.schedule import FULL_SPEED, runs
 
 __all__ = ["Feed", "Taken"]
 
@@ -39,7 +42,8 @@ class Feed:
     """One shard's frames and the copy of its parts.
 
     `fresh` are the frames since the last snapshots. While `chained` they stand on one another from
-    there on; otherwise a link needs an update from the copy.
+    there on; otherwise a link needs an update from the copy. `damaged`: the copy is not what the
+    shard has (a CRC says so) and the shard must be asked for all of it.
     """
 
     def __init__(self, schema: Schema, geometry: Geometry, shard: int) -> None:
@@ -47,6 +51,7 @@ class Feed:
         self.newest: Frame | None = None
         self.fresh: list[Frame] = []
         self.chained = True
+        self.damaged = False
         self.stray_cells: dict[int, int] = {}
         self._schema = schema
         self._geometry = geometry
@@ -59,6 +64,15 @@ class Feed:
     def position(self) -> Position | None:
         """The newest tick that is held, None before the first frame."""
         return Position(self.newest.epoch, self.newest.tick) if self.newest else None
+
+    @property
+    def tick(self) -> int:
+        """The newest tick that is held, 0 before the first frame."""
+        return self.newest.tick if self.newest else 0
+
+    def runs(self, tick: int) -> bool:
+        """Whether the shard, at the speed that it announced last, runs at `tick`."""
+        return runs(tick, self.newest.dilation if self.newest else FULL_SPEED)
 
     def take(self, frame: Frame) -> Taken:
         """Put `frame` behind those held, if it follows them."""
@@ -113,6 +127,7 @@ class Feed:
         self.stray_cells.clear()
         self._whole_since = frame.tick
         self.chained = False
+        self.damaged = False
 
     def _keep(self, frame: Frame) -> None:
         self.newest = frame
@@ -127,9 +142,16 @@ class Feed:
             self.table()
 
     def _apply(self, frame: Frame) -> None:
-        blob = frame.blob
+        """Bring the copy to `frame`. What does not fit is noted: the copy is to be made anew."""
+        blob, report = frame.blob, Report()
+        self._table.advance(frame.tick, frame.step)
         for start, end in pairwise(frame.offsets.tolist()):
-            self._table.apply(cbor.loads_arrays(blob[start:end]), frame.tick, frame.step)
+            item = cbor.loads_arrays(blob[start:end])
+            try:
+                self._table.apply(item, frame.tick, frame.step, report)
+            except (RemoteProtocolError, Unsynced):
+                self.damaged = True
+        self.damaged |= report.crc_failed
 
     def _note_strays(self, frame: Frame) -> None:
         kinds = len(self._schema.kinds)

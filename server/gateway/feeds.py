@@ -43,7 +43,10 @@ class Feeds:
             case Taken.OLD:
                 return None
             case Taken.GAP:
-                self._ask(feed, frame, now)
+                self.gaps += 1
+                held = feed.position
+                same = held is not None and held.epoch == frame.epoch and not feed.damaged
+                self._ask(feed, feed.tick if same else 0, now)
                 return None
         return frame
 
@@ -52,11 +55,14 @@ class Feeds:
         for feed in self.by_shard.values():
             feed.composed()
 
-    def _ask(self, feed: Feed, frame: Frame, now: float) -> None:
-        self.gaps += 1
+    def mend(self, now: float) -> None:
+        """Ask for what turned out to be damaged."""
+        for feed in self.by_shard.values():
+            if feed.damaged:
+                self._ask(feed, 0, now)
+
+    def _ask(self, feed: Feed, since: int, now: float) -> None:
         if now - self._asked_at.get(feed.shard, -limits.RESYNC_AGAIN_S) < limits.RESYNC_AGAIN_S:
             return
         self._asked_at[feed.shard] = now
-        held = feed.position
-        since = held.tick if held is not None and held.epoch == frame.epoch else 0
         self._post.add(feed.shard, Resync(since))

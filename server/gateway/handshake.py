@@ -8,13 +8,13 @@ the very question that it answers, whoever else claims the same session at that 
 Must not know: snapshots, frames, the bus.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
 
 from protocol.errors import CloseCode
-from protocol.limits import VERSION
 from protocol.messages import Hello
 from server.gateway import limits
 from server.gateway.links import LinkState, Phase, Playing
@@ -74,6 +74,8 @@ class Handshake:
         self._door = door
         # By the hash of the token that the link will get: no two questions share it.
         self._asking: dict[bytes, Asking] = {}
+        self._joins: dict[int, Asking] = {}  # those of them that join, by session
+        self._questions: Counter[int] = Counter()  # how many ask for each session
 
     def __len__(self) -> int:
         return len(self._asking)
@@ -90,12 +92,10 @@ class Handshake:
         elif hello.resume is not None:
             self._resume(state, hello.resume, now)
         else:
-            self._join(state, hello.name or "", now)
+            self._join(state, hello.name, now)
 
     def _refusal(self, hello: Hello) -> tuple[CloseCode, str] | None:
         terms = self._terms
-        if hello.version != VERSION:
-            return CloseCode.VERSION, f"this server speaks version {VERSION}"
         if hello.world is not None and hello.world != terms.world:
             return CloseCode.POLICY, "this is another world"
         if hello.observe and not terms.reveal:
@@ -111,15 +111,15 @@ class Handshake:
         playing = Playing(token.session, generation=1, owner=shard, route=shard)
         self._door.expect(state, playing)
         question = Join(token.session, token.hash, name)
-        self._ask(state, token, question, now, limits.JOIN_S)
+        asking = self._ask(state, token, question, now, limits.JOIN_S)
+        self._joins[token.session] = asking
 
     def _resume(self, state: LinkState, data: bytes, now: float) -> None:
         old = Token.parse(data)
         if old is None:
             self._door.close(state, CloseCode.AUTH, "this is not a resume token")
             return
-        pending = sum(1 for asking in self._asking.values() if asking.token.session == old.session)
-        if pending >= limits.RESUMES_PENDING:
+        if self._questions[old.session] >= limits.RESUMES_PENDING:
             self._door.close(state, CloseCode.AUTH, "this session is being resumed already")
             return
         token = self._tokens.next_token(old.session)
@@ -133,11 +133,13 @@ class Handshake:
         question: Join | Resume,
         now: float,
         patience_s: float,
-    ) -> None:
+    ) -> Asking:
         state.phase = Phase.ASKING
         asking = Asking(state, token, question, now, now + patience_s)
         self._asking[token.hash] = asking
+        self._questions[token.session] += 1
         self._repeat(asking, now)
+        return asking
 
     def _repeat(self, asking: Asking, now: float) -> None:
         asking.next_at = now + limits.ASK_AGAIN_S
@@ -150,7 +152,7 @@ class Handshake:
 
     def joined(self, answer: Joined) -> None:
         """A shard took the session."""
-        asking = self._find(lambda a: a.token.session == answer.session, Join)
+        asking = self._joins.get(answer.session)
         if asking is None:
             self._door.unclaimed(answer.session, answer.generation)
             return
@@ -182,25 +184,25 @@ class Handshake:
         if answer.next_hash:
             asking = self._asking.get(answer.next_hash)
         else:
-            asking = self._find(lambda a: a.token.session == answer.session, Join)
+            asking = self._joins.get(answer.session)
         if asking is not None and asking.token.session == answer.session:
             self._drop(asking, _close_code(answer.code), answer.reason)
 
-    def _find(
-        self, fits: Callable[[Asking], bool], question: type[Join] | type[Resume]
-    ) -> Asking | None:
-        for asking in self._asking.values():
-            if isinstance(asking.question, question) and fits(asking):
-                return asking
-        return None
-
     def _finish(self, asking: Asking, playing: Playing | None) -> None:
-        del self._asking[asking.token.hash]
+        self._forget(asking)
         self._door.admit(asking.state, asking.token, playing)
 
     def _drop(self, asking: Asking, code: CloseCode, reason: str) -> None:
-        del self._asking[asking.token.hash]
+        self._forget(asking)
         self._door.close(asking.state, code, reason)
+
+    def _forget(self, asking: Asking) -> None:
+        del self._asking[asking.token.hash]
+        self._questions[asking.token.session] -= 1
+        if not self._questions[asking.token.session]:
+            del self._questions[asking.token.session]
+        if self._joins.get(asking.token.session) is asking:
+            del self._joins[asking.token.session]
 
     # --- time ------------------------------------------------------------------------------------
 
@@ -208,7 +210,7 @@ class Handshake:
         """Repeat questions, and give up on those that nobody answers."""
         for asking in list(self._asking.values()):
             if asking.state.phase is Phase.CLOSED:
-                del self._asking[asking.token.hash]
+                self._forget(asking)
             elif now > asking.deadline:
                 self._give_up(asking)
             elif now >= asking.next_at:

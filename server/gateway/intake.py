@@ -100,8 +100,7 @@ class Intake:
     def _pong(self, state: LinkState, message: messages.Pong, now: float) -> None:
         round_trip_s = now - message.stamp / 1000
         if 0 <= round_trip_s <= limits.SILENCE_S:
-            state.round_trip.add(round_trip_s)
-            state.flow.measured(state.round_trip.seconds)
+            state.flow.measured(round_trip_s)
 
     def _resync(self, state: LinkState, message: messages.Resync, now: float) -> None:
         if state.sent is None:

@@ -31,6 +31,9 @@ class Flow:
     _late_above: int = limits.UNACKNOWLEDGED_BYTES
     _late_at: float = inf
     _in_flight: deque[tuple[int, int, float]] = attrs.field(factory=deque)
+    _round_trips: deque[float] = attrs.field(
+        factory=lambda: deque[float](maxlen=limits.ROUND_TRIPS_KEPT)
+    )
 
     def late(self, now: float) -> bool:
         """Whether the link must be skipped at `now`."""
@@ -58,8 +61,12 @@ class Flow:
         self._set_deadline()
 
     def measured(self, round_trip_s: float) -> None:
-        """Note the link's round trip."""
-        self.round_trip_s = min(round_trip_s, limits.ROUND_TRIP_S_MAX)
+        """Note how long a ping took.
+
+        The least of the last few counts: on TCP a link's own snapshots queue ahead of the pongs.
+        """
+        self._round_trips.append(round_trip_s)
+        self.round_trip_s = min(*self._round_trips, limits.ROUND_TRIP_S_MAX)
         self._set_deadline()
 
     def silent(self, now: float) -> bool:

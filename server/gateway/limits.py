@@ -24,6 +24,7 @@ UNACKNOWLEDGED_BYTES: Final = 16 * 1024  # with more in flight the link is late,
 LATE_S: Final = 0.5  # so is one whose oldest snapshot is older than its round trip and this
 ROUND_TRIP_S: Final = 0.25  # assumed until the first pong
 ROUND_TRIP_S_MAX: Final = 2.0  # a longer one counts as this
+ROUND_TRIPS_KEPT: Final = 8  # the least of them counts
 PAUSE_S: Final = 1.0  # a longer pause of this very process counts as this, not against the links
 SILENCE_S: Final = 10.0  # no acknowledgement and no byte accepted for so long: dropped
 PING_EVERY_S: Final = 2.0
@@ -39,6 +40,7 @@ BACKLOG_FRAMES: Final = 20  # frames not applied to the gateway's own copy; at m
 BACKLOG_BYTES: Final = 4 * 1024 * 1024
 RESYNC_AGAIN_S: Final = 0.25  # how often a shard is asked again for what a missed frame held
 FRAMES_BUFFERED: Final = 256  # bus messages waiting for the gateway; the oldest are dropped
+MAIL_BUFFERED: Final = 4096  # mails waiting for the gateway; the oldest are dropped
 HEARTBEAT_S: Final = 0.5  # every shard hears from the gateway this often
 
 # --- memory --------------------------------------------------------------------------------------

@@ -5,10 +5,10 @@ Must not know: how snapshots are made, mail, the bus.
 
 from collections import deque
 from enum import Enum, auto
+from math import inf
 
 import attrs
 
-from protocol.clock import RoundTrip
 from protocol.connection import Connection
 from protocol.messages import Role
 from server.gateway import limits
@@ -88,8 +88,7 @@ class LinkState:
     damaged: frozenset[int] = frozenset()
 
     # what it says of itself
-    round_trip: RoundTrip = attrs.field(factory=RoundTrip)
-    resynced_at: float = 0.0
+    resynced_at: float = -inf
 
     @property
     def session_id(self) -> int:

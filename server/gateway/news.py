@@ -1,7 +1,8 @@
 """The events of one tick, by whom they concern.
 
-Must not know: links. Events addressed to an entity are taken apart by `addressed`; the others
-belong to interests, and all links with the same interest are told the same bytes.
+Must not know: links. Events of cells, or of the whole world, belong to interests, and all links
+with the same interest are told the same bytes. Events addressed to an entity are for the one link
+that plays it.
 """
 
 from math import inf
@@ -17,19 +18,24 @@ from server.gateway.interest import Interest
 __all__ = ["News"]
 
 _EVERYWHERE = -1
+_Numbered = tuple[int, Waiting]
 
 
 @attrs.define(eq=False)
 class News:
-    """Events of the frames since the last snapshots.
+    """Events of the frames since the last snapshots, numbered in the order in which they came.
 
-    `addressed` holds (entity, event). Bounded by the frames that the bus buffers.
+    Bounded by the frames that the bus buffers.
     """
 
-    addressed: list[tuple[int, Waiting]] = attrs.field(factory=list)
-    _placed: list[tuple[int, Waiting]] = attrs.field(factory=list)
+    addressed: dict[int, list[_Numbered]] = attrs.field(factory=dict)
+    _placed: list[tuple[int, int, Waiting]] = attrs.field(factory=list)
     _cells: set[int] = attrs.field(factory=set)
-    _by_interest: dict[Interest, list[Waiting]] = attrs.field(factory=dict)
+    _by_interest: dict[Interest, list[_Numbered]] = attrs.field(factory=dict)
+    _count: int = 0
+
+    def __bool__(self) -> bool:
+        return self._count > 0
 
     def add(self, frame: Frame, schema: Schema, now: float) -> None:
         """Take the events of `frame`."""
@@ -37,15 +43,25 @@ class News:
             lasting = event.scope is Scope.ENTITY or schema.events[event.kind].durable
             expires_at = inf if lasting else now + limits.EVENT_S
             waiting = Waiting(frame.tick, frame.shard, event.values, expires_at)
+            self._count += 1
             if event.scope is Scope.ENTITY:
-                self.addressed.append((event.target, waiting))
+                self.addressed.setdefault(event.target, []).append((self._count, waiting))
             else:
                 cell = event.target if event.scope is Scope.CELL else _EVERYWHERE
-                self._placed.append((cell, waiting))
+                self._placed.append((cell, self._count, waiting))
                 self._cells.add(cell)
 
     def of(self, interest: Interest) -> list[Waiting]:
         """The events that happened in `interest`, or everywhere, in order."""
+        return [waiting for _, waiting in self._in(interest)]
+
+    def concerning(self, interest: Interest | None, entity: int) -> list[Waiting]:
+        """The events of `interest` and those addressed to `entity`, in order."""
+        placed = self._in(interest) if interest is not None else []
+        numbered = [*placed, *self.addressed.get(entity, ())]
+        return [waiting for _, waiting in sorted(numbered, key=lambda entry: entry[0])]
+
+    def _in(self, interest: Interest) -> list[_Numbered]:
         if not self._placed:
             return []
         found = self._by_interest.get(interest)
@@ -53,11 +69,12 @@ class News:
             found = self._by_interest[interest] = self._select(interest)
         return found
 
-    def __bool__(self) -> bool:
-        return bool(self._placed or self.addressed)
-
-    def _select(self, interest: Interest) -> list[Waiting]:
+    def _select(self, interest: Interest) -> list[_Numbered]:
         cells = interest.cell_set
         if _EVERYWHERE not in self._cells and cells.isdisjoint(self._cells):
             return []
-        return [event for cell, event in self._placed if cell == _EVERYWHERE or cell in cells]
+        return [
+            (number, event)
+            for cell, number, event in self._placed
+            if cell == _EVERYWHERE or cell in cells
+        ]

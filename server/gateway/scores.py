@@ -10,7 +10,7 @@ from server.gateway import limits
 
 __all__ = ["Row", "ScoreBoard"]
 
-Row = tuple[int, str, float]
+Row = tuple[int, str, int]
 
 
 class ScoreBoard:

@@ -1,0 +1,159 @@
+"""The gateway as a trio service: links from the network, frames and mail from the bus, and time.
+
+One task composes. It polls the links shortly before each slot, so that inputs reach their shard in
+time, and once more in the middle; it composes as soon as every expected frame has arrived, or
+`COMPOSE_WAIT_S` after the slot began with whatever is there: it waits for nobody.
+
+Resource handling: `run_gateway` owns its nursery, its subscriptions and its listening sockets. The
+bus belongs to the caller. `RunningGateway.shut_down` admits nobody any more, says goodbye with a
+reason, waits for the links to end, and then lets `run_gateway` return; cancelling it ends every
+link at once.
+
+Error handling: nothing that a client or a shard sends raises. A taken port raises ListenError.
+"""
+
+from typing import Final
+
+import structlog
+import trio
+
+from protocol.errors import CloseCode
+from server.cluster.seams import Bus, Subscription
+from server.gateway import limits
+from server.gateway.core import Gateway, GatewayConfig, GatewayStatistics
+from server.net.link import Link
+from server.net.listen import ListenConfig, Listening, listen
+from server.shard.mail import frame_subject, gateway_subject
+from server.shard.schedule import Schedule
+
+__all__ = ["RunningGateway", "run_gateway"]
+
+_log = structlog.get_logger(__name__)
+
+COMPOSE_WAIT_S: Final = 0.015  # a shard's step and a local bus take far less; the rest is late
+POLL_AHEAD_S: Final = 0.004  # what was polled must be at the shard when its slot begins
+RETRY_S: Final = 1.0  # when clients of a server that restarts should come back
+
+
+class RunningGateway:
+    """A gateway that runs: for those who watch it and those who end it."""
+
+    def __init__(self, gateway: Gateway, listening: Listening, schedule: Schedule) -> None:
+        self._gateway = gateway
+        self._listening = listening
+        self._schedule = schedule
+        self._news = trio.Event()
+        self._stopped = trio.Event()
+
+    @property
+    def port(self) -> int:
+        """The TCP port that clients connect to."""
+        return self._listening.port
+
+    def statistics(self) -> GatewayStatistics:
+        """How the gateway does."""
+        return self._gateway.statistics()
+
+    async def shut_down(
+        self,
+        *,
+        deadline_s: float,
+        code: CloseCode = CloseCode.RESTART,
+        reason: str = "the server is shutting down",
+    ) -> None:
+        """Admit nobody, say goodbye to everybody, and end when all have gone or time is up."""
+        self._gateway.drain()
+        self._listening.stop_accepting()
+        self._gateway.goodbye(code, reason, RETRY_S)
+        with trio.move_on_after(deadline_s) as scope:
+            await self._listening.wait_closed()
+        if scope.cancelled_caught:
+            _log.warning("links were still open at the deadline", links=len(self._gateway))
+        self._stopped.set()
+
+    # --- the tasks -------------------------------------------------------------------------------
+
+    async def wait_stopped(self) -> None:
+        """Wait until `shut_down` is done."""
+        await self._stopped.wait()
+
+    async def take_frames(self, frames: Subscription) -> None:
+        """Hand over frames as they come."""
+        async for message in frames:
+            self._gateway.frame(message.data, trio.current_time())
+            self._news.set()
+
+    async def take_mail(self, mail: Subscription) -> None:
+        """Hand over shards' answers as they come."""
+        async for message in mail:
+            self._gateway.mail(message.data, trio.current_time())
+
+    async def compose(self) -> None:
+        """Poll and compose at every slot of the schedule."""
+        schedule = self._schedule
+        tick = schedule.tick_at(trio.current_time())
+        while True:
+            tick = max(tick + 1, schedule.tick_at(trio.current_time()))
+            begins = schedule.begins_s(tick)
+            await trio.sleep_until(begins - POLL_AHEAD_S)
+            self._gateway.poll(trio.current_time())
+            with trio.move_on_at(begins + COMPOSE_WAIT_S):
+                await self._wait_frames(tick)
+            for _ in self._gateway.compose_steps(tick, trio.current_time()):
+                await trio.lowlevel.checkpoint()
+            await trio.sleep_until(begins + 0.5 / schedule.hz)
+            self._gateway.poll(trio.current_time())
+
+    async def _wait_frames(self, tick: int) -> None:
+        while self._gateway.awaits_frames(tick):
+            self._news = trio.Event()
+            await self._news.wait()
+
+
+async def run_gateway(
+    config: GatewayConfig,
+    *,
+    bus: Bus,
+    schedule: Schedule,
+    host: str,
+    port: int,
+    listen_config: ListenConfig,
+    task_status: trio.TaskStatus[RunningGateway] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve clients at `host`:`port` until shut down or cancelled. `schedule` is in trio's time."""
+    gateway = Gateway(config, bus.publish)
+    frames = bus.subscribe(frame_subject(config.world, "*"), buffer=limits.FRAMES_BUFFERED)
+    mail = bus.subscribe(gateway_subject(config.world, config.name), buffer=limits.MAIL_BUFFERED)
+    try:
+        async with trio.open_nursery() as nursery:
+            listening = await nursery.start(_listen, gateway, host, port, listen_config)
+            running = RunningGateway(gateway, listening, schedule)
+            nursery.start_soon(running.take_frames, frames)
+            nursery.start_soon(running.take_mail, mail)
+            nursery.start_soon(running.compose)
+            task_status.started(running)
+            await running.wait_stopped()
+            nursery.cancel_scope.cancel()
+    finally:
+        frames.close()
+        mail.close()
+
+
+async def _listen(
+    gateway: Gateway,
+    host: str,
+    port: int,
+    config: ListenConfig,
+    *,
+    task_status: trio.TaskStatus[Listening],
+) -> None:
+    def take_link(link: Link) -> None:
+        gateway.connect(link, trio.current_time())
+
+    await listen(
+        take_link,
+        host=host,
+        port=port,
+        config=config,
+        task_status=task_status,
+    )

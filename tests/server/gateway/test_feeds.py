@@ -1,0 +1,160 @@
+"""Frames that are lost, late or doubled on the bus never leave a client with a wrong replica."""
+
+import numpy as np
+import pytest
+
+from protocol import messages
+from server.gateway import limits
+from server.shard import mail
+
+
+def stir(world, rng) -> None:
+    for entity, dot in world.dots.items():
+        if entity > 2:
+            dot.hp = int(rng.integers(0, 100))
+            dot.x = float(np.clip(dot.x + rng.integers(-20, 21), 0, 1023))
+
+
+@pytest.fixture
+def crowd(world):
+    """Two clients at the border between the shards, among dots that move."""
+    clients = [world.join("ann", 500, 100, cls=1), world.join("bob", 530, 100, cls=1)]
+    rng = np.random.default_rng(11)
+    for _ in range(40):
+        world.add_dot(*rng.uniform((400, 0), (640, 250)))
+    world.tick(3)
+    return clients, rng
+
+
+def resyncs(world) -> list[mail.Resync]:
+    return [i for s in world.shards.values() for i in s.items if isinstance(i, mail.Resync)]
+
+
+def test_a_missed_frame_is_asked_for_and_healed_by_a_delta(world, crowd) -> None:
+    clients, rng = crowd
+    world.lose = lambda subject: subject == "w.frame.0"
+    stir(world, rng)
+    world.tick()
+    lost = world.tick_number
+    world.lose = lambda _: False
+    for _ in range(4):
+        stir(world, rng)
+        world.tick()
+    assert resyncs(world) == [mail.Resync(lost - 1)], "the shard was asked once"
+    for client in clients:
+        assert client.seen() == world.truth(client)
+        assert not any(snapshot.dropped for snapshot in client.snapshots[-6:]), "by a delta"
+
+
+def test_a_shard_that_is_late_is_waited_for_by_nobody(world, crowd) -> None:
+    clients, rng = crowd
+    late: list[tuple[str, bytes]] = []
+    publish = world.gateway.frame
+    world.gateway.frame = lambda data, now: (
+        late.append(data) if len(late) < 2 else publish(data, now)
+    )
+    stir(world, rng)
+    world.tick()
+    world.gateway.frame = publish
+    for client in clients:
+        assert client.snapshots[-1].tick == world.tick_number, "everybody is told the tick"
+        assert not client.snapshots[-1].groups, "with what has arrived: nothing"
+    for data in late:  # both frames come after all, with the next ones
+        world.gateway.frame(data, world.now)
+    stir(world, rng)
+    world.tick()
+    for client in clients:
+        assert client.seen() == world.truth(client), "two frames of a shard in one snapshot"
+        ages = {(group.shard, group.age) for group in client.snapshots[-1].groups}
+        assert ages == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+
+def test_many_late_frames_become_one_delta(world, crowd) -> None:
+    clients, rng = crowd
+    for _ in range(limits.FRAMES_CHAINED + 3):
+        stir(world, rng)
+        world.tick_number += 1
+        for shard in world.shards.values():
+            shard.step(world.tick_number)
+    world.gateway.compose(world.tick_number, world.tick_number / 20)
+    world.tick()
+    for client in clients:
+        assert client.seen() == world.truth(client)
+        assert len(client.snapshots[-2].groups) == 2, "one group for each shard"
+
+
+def test_a_frame_that_comes_twice_counts_once(world, crowd) -> None:
+    clients, rng = crowd
+    publish = world.gateway.frame
+
+    def twice(data: bytes, now: float) -> None:
+        publish(data, now)
+        publish(data, now)
+
+    world.gateway.frame = twice
+    for _ in range(5):
+        stir(world, rng)
+        world.tick()
+    for client in clients:
+        assert client.seen() == world.truth(client)
+        assert all(len(s.groups) == 2 for s in client.snapshots[-5:])
+    assert not resyncs(world)
+
+
+def test_a_shard_that_starts_again_replaces_what_was_known_of_it(world, crowd) -> None:
+    clients, rng = crowd
+    old = world.shards[0]
+    new = type(old)(world, 0, epoch=2)
+    new.rows = old.rows
+    world.shards[0] = new
+    for _ in range(5):
+        stir(world, rng)
+        world.tick()
+        for client in clients:
+            assert client.seen() == world.truth(client), f"tick {world.tick_number}"
+    old.base = 0
+    old.table.tick = 0
+    old.step(world.tick_number + 1)  # the old owner wakes up and publishes
+    world.tick_number += 1
+    world.tick()
+    for client in clients:
+        assert client.seen() == world.truth(client), "an older epoch is not believed"
+
+
+def test_random_losses_never_leave_a_wrong_replica(world, crowd) -> None:
+    clients, rng = crowd
+    world.lose = lambda subject: ".frame." in subject and rng.random() < 0.2
+    for _ in range(200):
+        stir(world, rng)
+        world.tick()
+    world.lose = lambda _: False
+    stir(world, rng)
+    world.tick(12)
+    for client in clients:
+        assert client.seen() == world.truth(client), "in the end everybody agrees"
+        assert client.replica.mismatches == 0, "and nobody was ever wrong"
+    assert world.gateway.statistics().gaps > 10
+
+
+def test_damaged_frames_are_dropped_like_lost_ones(world, crowd) -> None:
+    clients, rng = crowd
+    world.gateway.frame(b"\xff\x00", world.now)
+    world.gateway.mail(b"\xff\x00", world.now)
+    stir(world, rng)
+    world.tick(2)
+    for client in clients:
+        assert client.seen() == world.truth(client)
+
+
+def test_a_client_that_asks_gets_keyframes_of_these_cells(world, crowd) -> None:
+    clients, _ = crowd
+    ann = clients[0]
+    cell = world.geometry.cell_of(500, 100)
+    ann.say(messages.Resync((cell,)))
+    world.tick()
+    snapshot = ann.snapshots[-1]
+    assert snapshot.dropped == (cell,), "the cell starts anew"
+    keyframes = [u[0] for group in snapshot.groups for u in group.updates if u[1] == 0]
+    assert keyframes, "with what is in it"
+    assert {key % world.geometry.cells for key in keyframes} == {cell}, "and nothing else"
+    assert ann.seen() == world.truth(ann)

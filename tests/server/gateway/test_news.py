@@ -1,0 +1,90 @@
+"""Events reach exactly those whom they concern, once, and the lasting ones even a late link."""
+
+from protocol import messages
+from protocol.errors import CloseCode
+from protocol.messages import Hello
+from server.gateway import limits
+
+SPARK, PRIZE = 0, 1
+
+
+def make_late(world, client) -> int:
+    """Let `client` fall behind; the tick of its last snapshot."""
+    client.acknowledges = False
+    world.tick(25)
+    return client.snapshots[-1].tick
+
+
+def test_an_event_of_a_cell_reaches_those_who_watch_the_cell(world) -> None:
+    ann, bob = world.join("ann", 100, 100), world.join("bob", 130, 100)
+    far = world.join("far", 800, 400)
+    world.shards[0].spark(110, 110)
+    world.tick()
+    assert ann.events == [(SPARK, 7)]
+    assert bob.events == [(SPARK, 7)]
+    assert far.events == [], "it happened elsewhere"
+    world.tick(5)
+    assert ann.events == [(SPARK, 7)], "it is told once"
+
+
+def test_an_addressed_event_reaches_the_owner_alone_wherever_it_comes_from(world) -> None:
+    ann, bob = world.join("ann", 100, 100), world.join("bob", 100, 101)
+    world.shards[1].tell(ann.entity)
+    world.tick()
+    assert ann.events == [(PRIZE, 9)]
+    assert bob.events == [], "it is not his business"
+
+
+def test_an_event_for_everybody_reaches_everybody(world) -> None:
+    ann, far = world.join("ann", 100, 100), world.join("far", 800, 400)
+    observer = world.connect(Hello(observe=True))
+    world.tick(2)
+    world.shards[1].shout()
+    world.tick()
+    assert [client.events for client in (ann, far, observer)] == [[(SPARK, 1)]] * 3
+
+
+def test_events_keep_their_order(world) -> None:
+    ann = world.join("ann", 100, 100)
+    for number in range(5):
+        world.shards[0].tell(ann.entity, SPARK, number)
+    world.tick()
+    assert [event[1] for event in ann.events] == [0, 1, 2, 3, 4]
+
+
+def test_a_late_link_gets_lasting_events_later_and_passing_ones_never(world) -> None:
+    ann = world.join("ann", 100, 100)
+    last = make_late(world, ann)
+    world.shards[0].spark(100, 100)
+    world.shards[0].spark(100, 100, PRIZE)
+    world.shards[0].tell(ann.entity, SPARK)
+    world.tick(round(limits.EVENT_S * 20) + 5)
+    assert ann.events == [], "a late link is sent nothing"
+    ann.say(messages.Ack(last))
+    world.tick()
+    assert ann.events == [(PRIZE, 7), (SPARK, 9)], "the passing one has expired"
+    world.tick(5)
+    assert len(ann.events) == 2, "once is enough"
+
+
+def test_too_many_lasting_events_close_the_link_so_that_it_resumes(world) -> None:
+    ann = world.join("ann", 100, 100)
+    make_late(world, ann)
+    for number in range(limits.EVENTS_QUEUED + 1):
+        world.shards[0].tell(ann.entity, PRIZE, number % 256)
+    world.tick()
+    assert ann.closed == CloseCode.RESTART, "its client comes back and asks for the state"
+
+
+def test_scores_of_all_shards_are_merged_and_told_each_second(world) -> None:
+    ann = world.join("ann", 100, 100)
+    observer = world.connect(Hello(observe=True))
+    world.tick(25)
+    world.shards[0].scores = [(1, "a", 50), (2, "b", 10)]
+    world.shards[1].scores = [(3, "c", 30), (2, "b", 12)]
+    world.tick(25)
+    for client in (ann, observer):
+        assert client.scores[-1].rows == ((1, "a", 50), (3, "c", 30), (2, "b", 12))
+    told = len(ann.scores)
+    world.tick(60)
+    assert told + 2 <= len(ann.scores) <= told + 4, "once a second"
