@@ -77,9 +77,8 @@ def _placed(population: Population, name: str) -> Column:
     scale = _scale(population, name)
     now = scale.ints(population.column(name))
     placed: Column = now != before
-    if placed.any():
-        before[...] = now
-        population.column(name)[...] = scale.values(now)
+    before[...] = now
+    population.column(name)[...] = scale.values(now)  # also for who was put outside and is back
     return placed
 
 

@@ -10,7 +10,7 @@ what came and went across borders.
 It must not know sessions, steps, or what the entities do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -24,9 +24,9 @@ from sim.table import ReadTable, Table
 
 
 class Roster:
-    """The entities of one shard."""
+    """The entities of one shard. Tables destroy their rows by `destroy`."""
 
-    def __init__(self, rules: Rules, maker: int) -> None:
+    def __init__(self, rules: Rules, maker: int, destroy: Callable[[Any], int]) -> None:
         if not 1 <= maker <= limits.MAKER_MAX:
             raise EngineError(f"A maker's number is 1 to {limits.MAKER_MAX}, not {maker}.")
         self._rules = rules
@@ -37,11 +37,11 @@ class Roster:
         self.populations = [Population(spec) for spec in rules.kinds]
         self.rows = [row_class(population) for population in self.populations]
         self.tables: list[Table[Any]] = [
-            Table(population, row, self.destroy)
+            Table(population, row, destroy)
             for population, row in zip(self.populations, self.rows, strict=True)
         ]
         self.looking: list[Table[Any]] = [
-            ReadTable(population, row, self.destroy)
+            ReadTable(population, row, destroy)
             for population, row in zip(self.populations, self.rows, strict=True)
         ]
         self._born: dict[int, tuple[int, object]] = {}  # by id: kind and instance

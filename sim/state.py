@@ -55,7 +55,7 @@ class State:
         self.dt = 1 / game.hz
         self.view = 0.0
         self.rng = Rng(seed, 0)
-        self.roster = Roster(game.rules, maker)
+        self.roster = Roster(game.rules, maker, self.destroy)
         self.players = Sessions()
         self.ghosts = [read_ghosts(spec, None) for spec in game.rules.kinds]
         ticks = int(np.ceil(game.history_s * game.hz)) + 2  # both ends, and one to lie between
@@ -69,6 +69,23 @@ class State:
         """Be at the end of a step, as a checkpoint was."""
         self.tick, self.step, self._began = tick, step, step
         self.rng = Rng(self.seed, step)
+
+    def spawn(self, made: object) -> int:
+        """A new entity, in its table when the running handler or system ends; gives its id."""
+        entity = self.roster.spawn(made)
+        if not self._inside:
+            self.flush()
+        return entity
+
+    def destroy(self, which: int | npt.NDArray[np.uint64]) -> int:
+        """Destroy an id or ids when the running handler or system ends; gives how many are here.
+
+        Ids that are not here are left out; a neighbour's entity is its owner's to destroy.
+        """
+        count = self.roster.destroy(which)
+        if not self._inside:
+            self.flush()
+        return count
 
     def begin(self, tick: int, step: int) -> TickOutput:
         """Start a step; gives the output that it fills, with what was done since the last one."""
@@ -85,7 +102,7 @@ class State:
         output, self.output = self.output, TickOutput()
         return output
 
-    def call(self, what: str, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    def call(self, what: str, function: Callable[..., Any], /, *args: Any, **named: Any) -> Any:
         """Run a game's function, then let those come and go whom it spawned and destroyed."""
         inside, self._inside = self._inside, True
         try:

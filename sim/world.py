@@ -78,23 +78,6 @@ class World(State):
 
     # --- what a rule does ------------------------------------------------------------------------
 
-    def spawn(self, made: object) -> int:
-        """A new entity, in its table when the running handler or system ends; gives its id."""
-        entity = self.roster.spawn(made)
-        if not self._inside:
-            self.flush()
-        return entity
-
-    def destroy(self, which: int | npt.NDArray[np.uint64]) -> int:
-        """Destroy an id or ids when the running handler or system ends; gives how many are here.
-
-        Ids that are not here are left out; a neighbour's entity is its owner's to destroy.
-        """
-        count = self.roster.destroy(which)
-        if not self._inside:
-            self.flush()
-        return count
-
     def emit(
         self, event: object, *, at: tuple[float, float] | None = None, to: int | None = None
     ) -> None:
@@ -108,7 +91,7 @@ class World(State):
         recipient = None if to is None else int(to)
         self.output.events.append(EmittedEvent(spec.index, spec.encode(event), place, recipient))
 
-    def command(self, target: int, what: Callable[..., Any] | str, **args: Any) -> None:
+    def command(self, target: int, what: Callable[..., Any] | str, /, **args: Any) -> None:
         """Ask something of an entity, owned or not: its owner does it in its next step."""
         name = what if isinstance(what, str) else getattr(what, "__name__", "")
         command: Command | None = self.game.rules.commands.get(name)
