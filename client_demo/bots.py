@@ -1,0 +1,159 @@
+"""A crowd of bots in one process: each a whole client that plays over its own WebSocket.
+
+Their replicas check every part's CRC against the server's, so a crowd is also a test: the report
+counts checks and mismatches.
+
+Must not know: trio-websocket, the wire, how brains decide.
+"""
+
+import random
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import trio
+
+from client_demo import limits
+from client_demo.brains import brain_for
+from client_demo.connection import Connection, ConnectionEndedError, LinkOptions
+from client_demo.eyes import perceive
+from client_demo.senses import Brain
+from client_demo.tally import Tally
+from protocol.client import Client
+
+__all__ = ["BotOptions", "run_bots"]
+
+Report = Callable[[dict[str, Any]], None]
+
+
+@attrs.frozen(kw_only=True)
+class BotOptions:
+    """A crowd. `think_hz`: decisions a second of each. `seconds`: then they leave; None never."""
+
+    url: str
+    count: int = 50
+    seconds: float | None = None
+    joins_per_s: float = limits.JOINS_PER_S
+    think_hz: float = 3.0
+    seed: int = 1
+    name: str = "bot"
+    token: str | None = None
+
+
+async def run_bots(options: BotOptions, report: Report) -> dict[str, Any]:
+    """Let the bots play until the time is up, or SIGINT or SIGTERM; the final report is returned.
+
+    `report` is given the numbers once a second. Error handling: a bot that cannot stay counts as
+    gone and the others play on; raises ConnectionEndedError when none is left.
+    """
+    crowd = _Crowd(options)
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(crowd.join_all, nursery.cancel_scope)
+            nursery.start_soon(crowd.report_every_second, report)
+            with trio.move_on_after(options.seconds or float("inf")):
+                async for _ in signals:
+                    break
+            await crowd.leave_all()
+            nursery.cancel_scope.cancel()
+    if crowd.error is not None and not crowd.bots:
+        raise crowd.error
+    return crowd.tally.final()
+
+
+class _Crowd:
+    """All bots of one process."""
+
+    def __init__(self, options: BotOptions) -> None:
+        self.bots: set[_Bot] = set()
+        self.error: ConnectionEndedError | None = None
+        self.tally = Tally()
+        self._options = options
+
+    async def join_all(self, everything: trio.CancelScope) -> None:
+        options = self._options
+        async with trio.open_nursery() as nursery:
+            for number in range(options.count):
+                nursery.start_soon(self._run, _Bot(number, options))
+                await trio.sleep(1 / options.joins_per_s)
+        everything.cancel()  # the last one has gone
+
+    async def _run(self, bot: "_Bot") -> None:
+        self.bots.add(bot)
+        self.tally.add(bot.connection)
+        try:
+            await bot.run()
+        except ConnectionEndedError as error:
+            self.error = error
+        finally:
+            self.bots.discard(bot)
+            self.tally.remove(bot.connection)
+
+    async def report_every_second(self, report: Report) -> None:
+        while True:
+            await trio.sleep(1)
+            report(self.tally.second(trio.current_time()))
+
+    async def leave_all(self) -> None:
+        self.tally.settle(trio.current_time())
+        with trio.move_on_after(limits.LEAVE_S):
+            async with trio.open_nursery() as nursery:
+                for bot in self.bots:
+                    nursery.start_soon(bot.connection.leave)
+
+
+class _Bot:
+    """One player."""
+
+    def __init__(self, number: int, options: BotOptions) -> None:
+        name, token = f"{options.name}{number}", options.token
+        self.connection = Connection(
+            options.url,
+            lambda: Client(name=name, token=token.encode() if token else None),
+            LinkOptions(tick_hz=8.0),  # inputs are sent by thought; this is for acks and pings
+        )
+        self._chance = random.Random(f"{options.seed}/{number}")  # noqa: S311 - to be repeated
+        self._think_hz = options.think_hz
+        self._brain: Brain | None = None
+        self._client: Client | None = None
+
+    async def run(self) -> None:
+        """Play until the connection has ended."""
+        with _unwrapped():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._live)
+                await self.connection.run()
+                nursery.cancel_scope.cancel()
+
+    async def _live(self) -> None:
+        await self.connection.wait_welcomed()
+        while True:
+            pause_s = self._chance.uniform(0.7, 1.3) / self._think_hz
+            await trio.sleep(pause_s)
+            if self.connection.open:
+                self._think(self.connection.client, trio.current_time())
+
+    def _think(self, client: Client, now: float) -> None:
+        if client.schema is None:
+            return
+        if self._brain is None or client is not self._client:  # a new session knows no intents
+            self._brain, self._client = brain_for(client.schema, self._chance), client
+        senses = perceive(client, now)
+        if senses is None:
+            return
+        for act in self._brain.think(senses):
+            client.send_input(act.input, dict(act.values), now)
+
+
+@contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Raise what ended the connection as itself, not in a group."""
+    try:
+        yield
+    except* ConnectionEndedError as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None

@@ -1,0 +1,107 @@
+"""The subcommands `shoal bots` and `shoal watch`, which the `shoal` command finds by entry point.
+
+Plain functions with annotated keyword parameters; the help is made of them. Errors that a person
+can mend are one line on standard error and exit code 1.
+"""
+
+import json as json_format
+import sys
+from functools import partial
+from typing import Annotated, Any
+
+import trio
+from cyclopts import Parameter
+from rich.console import Console
+
+from client_demo import limits
+from client_demo.bots import BotOptions, run_bots
+from client_demo.connection import ConnectionEndedError
+from client_demo.watch import WatchOptions, run_watch
+
+__all__ = ["bots", "watch"]
+
+URL_DEFAULT = "ws://127.0.0.1:8642"
+
+
+def bots(
+    *,
+    url: Annotated[str, Parameter(help="Where the world is, ws:// or wss://.")] = URL_DEFAULT,
+    count: Annotated[int, Parameter(help="How many bots play.")] = 50,
+    seconds: Annotated[float | None, Parameter(help="Leave after so long; else Ctrl-C.")] = None,
+    joins_per_s: Annotated[
+        float, Parameter(help="How many join in a second.")
+    ] = limits.JOINS_PER_S,
+    think_hz: Annotated[float, Parameter(help="Decisions of each bot in a second.")] = 3.0,
+    seed: Annotated[int, Parameter(help="Seed of the bots' chance.")] = 1,
+    name: Annotated[str, Parameter(help="What the bots are called, with a number.")] = "bot",
+    token: Annotated[str | None, Parameter(help="Token that the server asks for.")] = None,
+    json: Annotated[
+        bool, Parameter(help="One JSON line a second on standard output, and a final one.")
+    ] = False,
+) -> None:
+    """Let bots play in a world: they hunt, fight, cross borders and check what they are told."""
+    if not 1 <= count <= limits.BOTS_MAX:
+        _fail(f"count: {count} is not within 1 to {limits.BOTS_MAX}")
+    if joins_per_s <= 0 or think_hz <= 0:
+        _fail("joins-per-s and think-hz must be above 0")
+    options = BotOptions(
+        url=_checked(url),
+        count=count,
+        seconds=seconds,
+        joins_per_s=joins_per_s,
+        think_hz=think_hz,
+        seed=seed,
+        name=name,
+        token=token,
+    )
+    report = _print_json if json else _print_plain
+    try:
+        report(trio.run(run_bots, options, report))
+    except ConnectionEndedError as error:
+        _fail(str(error))
+
+
+def watch(
+    *,
+    url: Annotated[str, Parameter(help="Where the world is, ws:// or wss://.")] = URL_DEFAULT,
+    token: Annotated[
+        str | None, Parameter(help="Admin token; needed unless the server runs with --reveal.")
+    ] = None,
+    once: Annotated[bool, Parameter(help="Print one picture and end.")] = False,
+    seconds: Annotated[float | None, Parameter(help="End by itself after so long.")] = None,
+    frames_per_s: Annotated[float, Parameter(help="Pictures a second.")] = limits.FRAMES_PER_S,
+) -> None:
+    """Watch a whole world live in the terminal: its shards, borders and all that moves in them."""
+    if not 0 < frames_per_s <= 60:
+        _fail(f"frames-per-s: {frames_per_s} is not within 0 to 60")
+    options = WatchOptions(
+        url=_checked(url), token=token, once=once, seconds=seconds, frames_per_s=frames_per_s
+    )
+    console = Console()
+    if not once and not console.is_terminal:
+        _fail("the live map needs a terminal; --once prints one picture")
+    try:
+        trio.run(partial(run_watch, options, console))
+    except ConnectionEndedError as error:
+        _fail(str(error))
+    except KeyboardInterrupt:
+        return
+
+
+def _checked(url: str) -> str:
+    if not url.startswith(("ws://", "wss://")):
+        _fail(f"url: {url!r} does not begin with ws:// or wss://")
+    return url
+
+
+def _print_json(numbers: dict[str, Any]) -> None:
+    print(json_format.dumps(numbers), flush=True)
+
+
+def _print_plain(numbers: dict[str, Any]) -> None:
+    print("  ".join(f"{name} {value}" for name, value in numbers.items()), flush=True)
+
+
+def _fail(message: str) -> None:
+    print(f"shoal: {message}", file=sys.stderr)
+    sys.exit(1)

@@ -1,0 +1,105 @@
+"""What a crowd of clients has seen so far, as numbers for people and for `shoal demo`.
+
+Must not know: bots, the wire.
+"""
+
+from typing import Any
+
+from client_demo.connection import Connection
+
+__all__ = ["Tally"]
+
+
+class Tally:
+    """Adds up clients, those that have gone included."""
+
+    def __init__(self) -> None:
+        self._present: set[Connection] = set()
+        self._gone: dict[str, int] = {}
+        self._last: tuple[float, int] | None = None
+        self._client_seconds = 0.0
+        self._bytes_settled = 0
+        self._settled: dict[str, int] | None = None
+
+    def add(self, connection: Connection) -> None:
+        """A client has come."""
+        self._present.add(connection)
+
+    def remove(self, connection: Connection) -> None:
+        """A client has gone; what it saw stays counted."""
+        self._present.discard(connection)
+        for name, value in _numbers(connection).items():
+            self._gone[name] = self._gone.get(name, 0) + value
+
+    def second(self, now: float) -> dict[str, Any]:
+        """The report of the second that ends at `now` (seconds)."""
+        totals, connected = self._totals(), self._connected()
+        rate = 0.0
+        if self._last is not None and connected:
+            then, bytes_then = self._last
+            span = now - then
+            rate = (totals["bytes_received"] - bytes_then) / max(span, 1e-6) / connected
+            self._client_seconds += span * connected
+            self._bytes_settled += totals["bytes_received"] - bytes_then
+        self._last = now, totals["bytes_received"]
+        return {
+            "clients": len(self._present),
+            "connected": connected,
+            "bytes_per_client_s": round(rate),
+            **_shown(totals),
+        }
+
+    def settle(self, now: float) -> None:
+        """Take the final numbers now, before everybody leaves."""
+        self.second(now)
+        self._settled = {"clients": len(self._present), "connected": self._connected()}
+
+    def final(self) -> dict[str, Any]:
+        """The last report: totals, and bytes per client and second over the whole time."""
+        settled = self._settled or {"clients": 0, "connected": 0}
+        return {
+            "final": True,
+            **settled,
+            "bytes_per_client_s": round(self._bytes_settled / max(self._client_seconds, 1e-6)),
+            **_shown(self._totals()),
+        }
+
+    def _connected(self) -> int:
+        return sum(connection.open for connection in self._present)
+
+    def _totals(self) -> dict[str, int]:
+        totals = dict(self._gone)
+        for connection in self._present:
+            for name, value in _numbers(connection).items():
+                totals[name] = totals.get(name, 0) + value
+        return totals or dict.fromkeys(_NAMES, 0)
+
+
+_NAMES = (
+    "snapshots",
+    "replica_checks",
+    "replica_mismatches",
+    "disconnects",
+    "resumes",
+    "rejoins",
+    "bytes_received",
+    "inputs",
+)
+
+
+def _numbers(connection: Connection) -> dict[str, int]:
+    link, client = connection.statistics(), connection.client.statistics()
+    return {
+        "snapshots": client.snapshots,
+        "replica_checks": client.crc_checks,
+        "replica_mismatches": client.mismatches,
+        "disconnects": link.disconnects,
+        "resumes": link.resumes,
+        "rejoins": link.rejoins,
+        "bytes_received": link.bytes_received,
+        "inputs": client.inputs,
+    }
+
+
+def _shown(totals: dict[str, int]) -> dict[str, int]:
+    return {name: value for name, value in totals.items() if name != "bytes_received"}

@@ -1,0 +1,161 @@
+"""`shoal watch`: a live map of the whole world in the terminal.
+
+An observer connects, its replica holds everything, and a picture of it is painted ten times a
+second.
+
+Must not know: trio-websocket, the wire.
+"""
+
+import sys
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import attrs
+import trio
+from rich.console import Console
+from rich.segment import Segments
+
+from client_demo import limits
+from client_demo.chart import Crowd, crowds
+from client_demo.connection import Connection, ConnectionEndedError
+from client_demo.picture import View, paint
+from client_demo.screen import Screen, read_keys
+from protocol.client import Client
+
+__all__ = ["WatchOptions", "run_watch"]
+
+
+@attrs.frozen(kw_only=True)
+class WatchOptions:
+    """What to watch. `once` prints one picture and ends; `seconds` ends by itself."""
+
+    url: str
+    token: str | None = None
+    once: bool = False
+    seconds: float | None = None
+    frames_per_s: float = limits.FRAMES_PER_S
+
+
+async def run_watch(options: WatchOptions, console: Console) -> None:
+    """Watch until q, Ctrl-C or the time is up.
+
+    Raises ConnectionEndedError when there is no world to watch.
+    """
+    token = options.token.encode() if options.token else None
+    connection = Connection(options.url, lambda: Client(name="watch", token=token, observe=True))
+    with _unwrapped():
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.run)
+            await connection.wait_welcomed()
+            if options.once:
+                await _wait_world(connection)
+                _print_once(connection, options.url, console)
+            else:
+                with trio.move_on_after(options.seconds or float("inf")):
+                    await _watch(connection, options, console)
+            await connection.leave()
+            nursery.cancel_scope.cancel()
+
+
+async def _wait_world(connection: Connection) -> None:
+    """Wait until something is to be seen, and a moment more for the rest of it."""
+    with trio.move_on_after(limits.FIRST_PICTURE_S):
+        while not len(connection.client.replica or ()):  # noqa: ASYNC110 - a poll for one picture
+            await trio.sleep(0.05)
+        await trio.sleep(0.5)
+
+
+def _print_once(connection: Connection, url: str, console: Console) -> None:
+    columns, rows = console.size.width, max(console.size.height - 1, 24)
+    for line in paint(_view(connection, url, Meter()), columns, rows):
+        console.print(Segments(line), end="\n", soft_wrap=True)
+
+
+async def _watch(connection: Connection, options: WatchOptions, console: Console) -> None:
+    meter = Meter()
+    with Screen(console) as screen:
+        async with trio.open_nursery() as nursery:
+            if sys.stdin.isatty():
+                nursery.start_soon(_quit_on_key, nursery.cancel_scope)
+            while True:
+                meter.note(connection, trio.current_time())
+                screen.show(paint(_view(connection, options.url, meter), *screen.size))
+                await trio.sleep(1 / options.frames_per_s)
+
+
+async def _quit_on_key(scope: trio.CancelScope) -> None:
+    while True:
+        await trio.lowlevel.wait_readable(sys.stdin.fileno())
+        if set(read_keys()) & set("qQ\x1b\x04"):
+            scope.cancel()
+
+
+class Meter:
+    """Rates over the last seconds."""
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, int, int]] = deque(maxlen=30)
+
+    def note(self, connection: Connection, now: float) -> None:
+        """Take a sample."""
+        replica = connection.client.replica
+        tick = 0 if replica is None else replica.tick
+        self._samples.append((now, tick, connection.statistics().bytes_received))
+
+    @property
+    def hz(self) -> float:
+        """Ticks a second."""
+        return self._rate(1)
+
+    @property
+    def bytes_per_s(self) -> float:
+        """Bytes received a second."""
+        return self._rate(2)
+
+    def _rate(self, column: int) -> float:
+        if len(self._samples) < 2:
+            return 0.0
+        first, last = self._samples[0], self._samples[-1]
+        return (last[column] - first[column]) / max(last[0] - first[0], 1e-6)
+
+
+def _view(connection: Connection, url: str, meter: Meter) -> View:
+    client = connection.client
+    assert client.replica is not None, "a picture is painted after the welcome only"
+    everyone = crowds(client.replica)
+    return View(
+        title=f"{client.replica.schema.game} · {url}" + ("" if connection.open else " · lost"),
+        geometry=client.replica.geometry,
+        crowds=everyone,
+        scores=[(row[1], row[2]) for row in client.scores],
+        facts=_facts(connection, everyone, meter),
+    )
+
+
+def _facts(connection: Connection, everyone: list[Crowd], meter: Meter) -> Iterator[str]:
+    client = connection.client
+    assert client.replica is not None
+    yield f"tick {client.replica.tick}"
+    if meter.hz:
+        yield f"{meter.hz:.1f} Hz"
+        yield f"{meter.bytes_per_s / 1000:.1f} kB/s"
+    yield f"{len(client.replica.geometry.leaves)} shards"
+    for crowd in everyone:
+        if len(crowd.ids):
+            yield f"{len(crowd.ids)} {crowd.kind.name.lower()}"
+    statistics = client.statistics()
+    yield f"{statistics.crc_checks} checks, {statistics.mismatches} mismatches"
+    yield "q quits"
+
+
+@contextmanager
+def _unwrapped() -> Iterator[None]:
+    """Raise what ended the connection as itself, not in a group."""
+    try:
+        yield
+    except* ConnectionEndedError as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
