@@ -108,7 +108,8 @@ def _arrive(population: Population, name: str, there: Ints) -> Column:
     """Note the new positions; says whose course would have left the world."""
     scale = _scale(population, name)
     integers = population.integers(name)
-    np.clip(there, scale.least, scale.most, out=integers)
+    np.maximum(there, scale.least, out=integers)
+    np.minimum(integers, scale.most, out=integers)
     population.column(name)[...] = scale.values(integers)
     clamped: Column = integers != there
     return clamped

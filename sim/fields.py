@@ -114,7 +114,8 @@ class Scale:
         scaled /= self.step
         scaled += 0.5
         np.floor(scaled, out=scaled)
-        np.clip(scaled, self.least, self.most, out=scaled)
+        np.maximum(scaled, self.least, out=scaled)  # np.clip costs ten times as much for few rows
+        np.minimum(scaled, self.most, out=scaled)
         return scaled.astype(np.int64)
 
     def values(self, ints: Ints) -> npt.NDArray[np.float64]:

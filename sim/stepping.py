@@ -111,6 +111,7 @@ def _command(world: "World", target: int, name: str, args: Any) -> None:
 
 def _inputs(world: "World", given: TickInput) -> None:
     rules, players = world.game.rules, world.players
+    handled = {kind for kind, _ in rules.handlers}
     once = []
     for session, kind, values, view in given.inputs:
         if not players.entity.get(session):
@@ -120,10 +121,10 @@ def _inputs(world: "World", given: TickInput) -> None:
         _bound(world, players.entity[session], spec.cls, held.command)
         if spec.flag:
             once.append((session, kind, held))
-        else:
+        elif kind in handled:
             players.hold(session, kind, held)
-    for session in list(players.entity):
-        for kind, held in sorted(players.held.get(session, {}).items()):
+    for session in players.entity:
+        for kind, held in sorted(players.held[session].items()):
             _handle(world, session, kind, held)
     for session, kind, held in once:
         _handle(world, session, kind, held)

@@ -74,8 +74,7 @@ def arrive(world: "State", data: bytes, age: int) -> int:
     if session is not None:
         number, held = session
         world.players.bind(number, entity)
-        # Held inputs do not age in transit: their player has seen nothing else since.
-        world.players.load(number, held, world.game.rules.inputs, world.tick)
+        world.players.load(number, held, world.game.rules.inputs, world.tick - age)
     trail = Trail(tuple(ticks), tuple(xs), tuple(ys))
     world.histories[population.spec.index].insert([(entity, trail)])
     return int(entity)
