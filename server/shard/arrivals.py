@@ -55,7 +55,7 @@ class Arrivals:
 
     def take(self, now: int) -> list[Arrival]:
         """What tick `now` consumes, by source and number; it counts as taken."""
-        taken = []
+        taken: list[Arrival] = []
         for source in sorted(self._waiting):
             waiting = self._waiting[source]
             following = self.progress.get(source, _NOTHING).number + 1

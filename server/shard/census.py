@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import attrs
 
-__all__ = ["Census", "Tally", "tally"]
+__all__ = ["Census", "Counting", "Tally", "tally"]
 
 
 @attrs.frozen
@@ -29,6 +29,19 @@ class Census:
     owned: frozenset[int]
     in_transit: frozenset[int]
     crossings: int
+
+
+class Counting:
+    """The ids that were created and destroyed in one shard; they grow as long as it counts."""
+
+    def __init__(self) -> None:
+        self.created: set[int] = set()
+        self.destroyed: set[int] = set()
+
+    def note(self, created: Iterable[int], destroyed: Iterable[int]) -> None:
+        """Take in what one step did."""
+        self.created.update(created)
+        self.destroyed.update(destroyed)
 
 
 @attrs.frozen

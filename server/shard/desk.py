@@ -107,9 +107,13 @@ class Desk:
         asked, self._asked = self._asked, Asked()
         return asked
 
-    def entered(self, session: Session, entity: int) -> None:
+    def arrived(self, session: Session) -> None:
+        """Own a session that came with its entity from another shard."""
+        self._moved.pop(session.id, None)
+        self._sessions.insert(session)
+
+    def entered(self, session: Session) -> None:
         """Answer a join whose entity is in the world."""
-        session.entity = entity
         self._post.promise(session.gateway, self._joined(session))
 
     def moved(self, session: Session, to: int) -> None:
@@ -170,13 +174,15 @@ class Desk:
 
     def _confirm(self, sender: str, item: Confirm) -> None:
         session = self._held(sender, item)
-        if session is not None:
+        if session is not None and session.previous_hash is not None:
             session.previous_hash = None
+            self._sessions.touch(session)
 
     def _detach(self, sender: str, item: Detach) -> None:
         session = self._held(sender, item)
         if session is not None and session.linked:
             session.lost_at = self._now
+            self._sessions.touch(session)
 
     def _leave(self, sender: str, item: Leave) -> None:
         session = self._held(sender, item)
@@ -194,7 +200,9 @@ class Desk:
         entry = PendingInput(item.seq, item.tick, item.view, item.kind, item.values)
         if not session.inputs.offer(entry, now=self._now):
             self._repeated += 1
-        session.previous_hash = None  # who plays has received the token
+        if session.previous_hash is not None:
+            session.previous_hash = None  # who plays has received the token
+            self._sessions.touch(session)
 
     def _resync(self, sender: str, item: Resync) -> None:
         self._asked.resyncs.append((sender, item))
@@ -215,7 +223,10 @@ class Desk:
         return session
 
     def _end(self, session: Session, reason: str) -> None:
-        self._asked.leaves.append(session.id)
+        if session in self._asked.joins:
+            self._asked.joins.remove(session)  # the world never hears of it
+        else:
+            self._asked.leaves.append(session.id)
         self._post.promise(session.gateway, Ended(session.id, session.generation, reason))
 
     def _joined(self, session: Session) -> Joined:

@@ -6,68 +6,99 @@ that missed one gets the same moment again on whatever base it still has.
 Must not know: the bus, the journal, how sessions are kept.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
-from protocol import cbor
-from protocol.frame import Frame, FrameEvent, SessionColumns
+from protocol import limits as wire_limits
+from protocol.frame import Frame
 from protocol.geometry import Geometry
 from protocol.parts import PartTable
-from server.shard.interest import follow_centres
+from protocol.schema import Schema
+from server.shard.newsroom import News
+from server.shard.players import Players
 from server.shard.sessions import Session
-from sim.engine import Export
-from sim.world import World
 
-__all__ = ["Framer", "News"]
-
-ScoreRow = tuple[int, str, int]
-
-
-@attrs.define
-class News:
-    """What a frame tells besides state; gathered since the last frame."""
-
-    events: list[FrameEvent] = attrs.field(factory=list)
-    scores: list[ScoreRow] = attrs.field(factory=list)
-    handed: list[tuple[int, int]] = attrs.field(factory=list)
+__all__ = ["Framer"]
 
 
 class Framer:
     """Makes the frames of one shard."""
 
-    def __init__(self, geometry: Geometry, table: PartTable, world: World) -> None:
+    def __init__(
+        self, schema: Schema, geometry: Geometry, table: PartTable, players: Players
+    ) -> None:
+        self._schema = schema
         self._geometry = geometry
         self._table = table
-        self._world = world
+        self._players = players
         self._base = 0
-        self._privates: dict[int, bytes] = {}
 
-    def frame(
-        self, sessions: Sequence[Session], exports: Sequence[Export], news: News, dilation: int
-    ) -> Frame:
+    def frame(self, sessions: Sequence[Session], news: News, dilation: int) -> Frame:
         """The next frame, of the table's tick."""
-        table = self._table
-        self._follow(sessions, exports)
-        keys, blob, offsets = table.encode_changed(self._base or None)
+        keys, blob, offsets = self._table.encode_changed(self._base or None)
         frame = Frame(
-            shard=table.shard,
-            epoch=table.epoch,
-            tick=table.tick,
-            step=table.step,
+            shard=self._table.shard,
+            epoch=self._table.epoch,
+            tick=self._table.tick,
+            step=self._table.step,
             base=self._base,
             tree_version=self._geometry.version,
             dilation=dilation,
             keys=keys,
             offsets=offsets,
             blob=blob,
-            sessions=self._columns(sessions),
-            privates=self._changed_privates(sessions),
+            sessions=self._players.columns(sessions),
+            privates=self._players.changed_privates(sessions, self._table.step),
             events=news.events,
             scores=news.scores,
             handed=news.handed,
+            kinds=len(self._schema.kinds),
+            cells=self._geometry.cells,
         )
-        self._base = table.tick
+        self._base = frame.tick
         return frame
+
+    def repeat(
+        self, frame: Frame, *, since: int, cells: Sequence[int], sessions: Sequence[Session]
+    ) -> Frame:
+        """The moment of `frame` once more, for a receiver that holds tick `since` (0: nothing).
+
+        With `cells`, only those cells' parts, as keyframes. Private sections are those of
+        `sessions`, all of them, unless only cells are asked for.
+        """
+        table = self._table
+        if cells:
+            since = 0
+            keys, blob, offsets = self._keyframes(cells)
+        else:
+            retained = 0 < frame.tick - since < wire_limits.RETAINED_TICKS
+            since = since if since and retained else 0
+            keys, blob, offsets = table.encode_changed(since or None)
+        return attrs.evolve(
+            frame,
+            base=since,
+            keys=keys,
+            blob=blob,
+            offsets=offsets,
+            privates=[] if cells else self._players.privates(sessions, table.step),
+            events=[],
+            scores=[],
+            handed=[],
+        )
+
+    def _keyframes(
+        self, cells: Sequence[int]
+    ) -> tuple[npt.NDArray[np.uint32], bytes, npt.NDArray[np.uint32]]:
+        keys = self._table.parts_in(cells)
+        updates = self._table.encode(keys, None)
+        present = [(key, update) for key, update in zip(keys, updates, strict=True) if update]
+        lengths = [len(update) for _, update in present]
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        return (
+            np.array([key for key, _ in present], np.uint32),
+            b"".join(update for _, update in present),
+            offsets.astype(np.uint32),
+        )

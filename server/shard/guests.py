@@ -30,7 +30,7 @@ def course_positions(course: CourseColumns, form: Course, step: int) -> tuple[Fl
     age = step - step0
     x = courses.evaluate(x0, vx, age, form.num, form.den)
     y = courses.evaluate(y0, vy, age, form.num, form.den)
-    return np.asarray(x) * form.step, np.asarray(y) * form.step
+    return x.astype(np.float64) * form.step, y.astype(np.float64) * form.step
 
 
 def select(rows: Export, places: Ints) -> Export:
@@ -43,8 +43,13 @@ def select(rows: Export, places: Ints) -> Export:
         x=rows.x[places],
         y=rows.y[places],
         fields={name: column[places] for name, column in rows.fields.items()},
-        course=None if course is None else tuple(column[places] for column in course),
+        course=None if course is None else _selected(course, places),
     )
+
+
+def _selected(course: CourseColumns, places: Ints) -> CourseColumns:
+    x0, y0, vx, vy, step0 = course
+    return x0[places], y0[places], vx[places], vy[places], step0[places]
 
 
 @attrs.define

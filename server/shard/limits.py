@@ -32,6 +32,7 @@ HANDOFFS_PER_TICK: Final = 2048  # entities cut out in one tick; the others go w
 FORWARDING_ENTRIES: Final = 16384  # where departed entities went; the oldest is forgotten first
 FORWARDS_MAX: Final = 8  # a command that was passed on this often is dropped and counted
 ARRIVALS_WAITING: Final = 4096  # outs kept per source until their tick; more wait in the journal
+RESYNC_PATIENCE_TICKS: Final = 10  # a neighbour's missed frame is asked for again after this
 LINGER_TICKS: Final = 10  # a departed entity is a ghost this long unless its owner shows it earlier
 
 # --- journal -------------------------------------------------------------------------------------

@@ -81,6 +81,7 @@ class Outbox:
 
     def __init__(self, numbers: dict[int, int] | None = None) -> None:
         self.numbers: dict[int, int] = dict(numbers or {})
+        self.acknowledged: dict[int, int] = {}
         self.sent_entities = 0
         self._tick = 0
         self._outs: list[Out] = []
@@ -109,6 +110,7 @@ class Outbox:
 
     def taken(self, by: int, number: int) -> None:
         """Note that shard `by` has taken everything up to `number`."""
+        self.acknowledged[by] = max(number, self.acknowledged.get(by, 0))
         waiting = self._untaken.get(by)
         while waiting and waiting[0][0] <= number:
             waiting.popleft()

@@ -67,9 +67,14 @@ class TickRecord:
         """The record in `data`; `RecordError` if it is none."""
         try:
             body: Any = cbor.loads(data)
-            *head, departures, progress, sessions, ended, applied, checksum = body
+            tick, step, tree, game, given, departures, progress, *rest = body
+            sessions, ended, applied, checksum = rest
             return cls(
-                *head,
+                tick=tick,
+                step=step,
+                tree_version=tree,
+                game=game,
+                tick_input=given,
                 departures=tuple((entity, to) for entity, to in departures),
                 progress={source: Progress(*at) for source, *at in progress},
                 sessions=tuple(sessions),

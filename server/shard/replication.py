@@ -8,6 +8,7 @@ Must not know: sessions, the bus, the journal.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,7 @@ from sim.engine import Export
 
 __all__ = ["Replication"]
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 Reasons = Mapping[int, tuple[Reason, int]]
 
 
@@ -84,7 +86,7 @@ class Replication:
         return self._geometry.cells_of(*course_positions(rows.course, form, self.table.step))
 
 
-def _joined(columns: Sequence[npt.NDArray[np.generic]]) -> npt.NDArray[np.generic]:
+def _joined(columns: Sequence[npt.NDArray[Scalar]]) -> npt.NDArray[Scalar]:
     return columns[0] if len(columns) == 1 else np.concatenate(columns)
 
 

@@ -15,15 +15,14 @@ the others go on. Any other error is a bug or a broken journal and ends the node
 
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 import attrs
 import structlog
 import trio
 
 from server.cluster.seams import Directory, Fenced, Journal, Lease, LeaseLost
-from server.shard import limits
-from server.shard.commit import Writer
+from server.shard.commit import Commit, Writer
 from server.shard.host import Shard
 from server.shard.schedule import Pace, Schedule, Ticker
 
@@ -84,11 +83,7 @@ class Node:
     """A running node, for those who watch it and those who end it."""
 
     def __init__(self, owned: Iterable[OwnedShard], schedule: Schedule, last_tick: int) -> None:
-        self.shards: dict[int, Shard] = {}
-        self._owned: dict[int, OwnedShard] = {}
-        for each in owned:
-            self.shards[each.shard.id] = each.shard
-            self._owned[each.shard.id] = each
+        self._keepers = {each.shard.id: _Keeper(each) for each in owned}
         self.schedule = schedule
         self._pace = Pace(schedule.hz)
         self._ticker = Ticker(schedule, last=last_tick)
@@ -96,8 +91,13 @@ class Node:
         self._stopping = trio.Event()
 
     @property
+    def shards(self) -> dict[int, Shard]:
+        """The shards that the node steps, by number."""
+        return {number: keeper.shard for number, keeper in self._keepers.items()}
+
+    @property
     def tick(self) -> int:
-        """The newest tick that began."""
+        """The newest tick that was begun or is waited for."""
         return self._ticker.last
 
     def drain(self) -> None:
@@ -115,22 +115,18 @@ class Node:
         pace = self._pace
         return NodeStatistics(self.tick, pace.cost_s * 1000, pace.load, pace.permille, self._missed)
 
-    # --- the tasks -------------------------------------------------------------------------------
-
     async def run(self, journal: Journal, on_tick: Callable[[int], None]) -> None:
         """Run until `stop`; see `run_node`."""
         async with trio.open_nursery() as background:
-            for owned in list(self._owned.values()):
-                background.start_soon(self._guard, owned, self._commit, owned)
-                background.start_soon(self._guard, owned, self._renew, owned)
-                for source in owned.shard.sources:
-                    background.start_soon(self._follow, owned.shard, journal, source)
+            for keeper in self._keepers.values():
+                background.start_soon(self._keep, keeper, journal)
             await self._step(on_tick)
-            await self._settle()
+            for keeper in list(self._keepers.values()):
+                await keeper.wait_durable()
             background.cancel_scope.cancel()
 
     async def _step(self, on_tick: Callable[[int], None]) -> None:
-        while not self._stopping.is_set():
+        while True:
             slot = self._ticker.next_slot(trio.current_time(), self._pace.permille)
             self._missed += slot.missed
             with trio.move_on_at(slot.begins_s):
@@ -138,44 +134,87 @@ class Node:
             if self._stopping.is_set():
                 return
             began = time.perf_counter()
-            for shard in self.shards.values():
-                shard.dilation = self._pace.permille
-                shard.tick(slot.tick)
+            for keeper in self._keepers.values():
+                keeper.step(slot.tick, self._pace.permille)
             self._pace.observe(time.perf_counter() - began, slot.missed)
             on_tick(slot.tick)
 
-    async def _settle(self) -> None:
-        """Wait until everything that was done is durable."""
-        for shard in self.shards.values():
-            await shard.wait_durable()
-
-    async def _commit(self, owned: OwnedShard) -> None:
-        shard, writer = owned.shard, owned.writer
-        while True:
-            commit = await shard.wait_commit()
-            await writer.commit(commit)
-            shard.committed(commit.tick)
-
-    async def _renew(self, owned: OwnedShard) -> None:
-        while math.isfinite(owned.lease.deadline):
-            await trio.sleep(max(0.0, owned.lease.deadline - trio.current_time()) / 4)
-            await owned.lease.renew()
-
-    async def _follow(self, shard: Shard, journal: Journal, source: int) -> None:
-        async for record in journal.follow(source, shard.id, shard.followed(source)):
-            while not shard.deliver(source, record.position, record.data):
-                await trio.sleep(1 / self.schedule.hz)  # its waiting room is full
-
-    async def _guard(
-        self, owned: OwnedShard, task: Callable[[OwnedShard], Awaitable[None]], _: object = None
-    ) -> None:
+    async def _keep(self, keeper: "_Keeper", journal: Journal) -> None:
         try:
-            await task(owned)
-        except (Fenced, LeaseLost) as reason:
-            shard = owned.shard
-            if self.shards.pop(shard.id, None) is not None:
-                shard.retire()
-                _log.warning("shard retired", shard=shard.id, reason=str(reason))
+            await keeper.run(journal, 1 / self.schedule.hz)
+        except* (Fenced, LeaseLost) as reasons:
+            keeper.shard.retire()
+            keeper.retired.set()
+            del self._keepers[keeper.shard.id]
+            _log.warning("shard retired", shard=keeper.shard.id, reason=str(reasons.exceptions[0]))
+
+
+class _Keeper:
+    """What runs beside the ticks of one shard."""
+
+    def __init__(self, owned: OwnedShard) -> None:
+        self.shard = owned.shard
+        self.retired = trio.Event()
+        self._writer = owned.writer
+        self._lease = owned.lease
+        # Unbounded, but the shard itself stalls at limits.COMMIT_LAG_TICKS.
+        self._to_write, self._to_read = trio.open_memory_channel[Commit](math.inf)
+        self._caught_up = trio.Event()
+
+    def step(self, tick: int, dilation: int) -> None:
+        """Step the shard, unless its journal is too far behind."""
+        if self.shard.stalled:
+            return
+        self.shard.dilation = dilation
+        self.shard.tick(tick)
+        for commit in self.shard.take_commits():
+            self._to_write.send_nowait(commit)
+
+    async def wait_durable(self) -> None:
+        """Wait until everything that was stepped is durable, or the shard is retired."""
+        while self.shard.lag_ticks and not self.retired.is_set():
+            self._caught_up = trio.Event()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(_first, nursery.cancel_scope, self._caught_up)
+                nursery.start_soon(_first, nursery.cancel_scope, self.retired)
+
+    async def run(self, journal: Journal, patience_s: float) -> None:
+        """Write commits, follow the other shards and keep the lease, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write, journal)
+            nursery.start_soon(self._renew)
+            for source in self.shard.sources:
+                nursery.start_soon(self._follow, journal, source, patience_s)
+
+    async def _write(self, journal: Journal) -> None:
+        async for commit in self._to_read:
+            await self._writer.commit(commit)
+            self.shard.committed(commit.tick)
+            if not self.shard.lag_ticks:
+                self._caught_up.set()
+            upto = self._writer.trimmable(self.shard.acknowledged, None)
+            if upto is not None:
+                await journal.trim(self.shard.id, upto)
+
+    async def _renew(self) -> None:
+        while math.isfinite(self._lease.deadline):
+            await trio.sleep(max(0.0, self._lease.deadline - trio.current_time()) / 4)
+            await self._lease.renew()
+
+    async def _follow(self, journal: Journal, source: int, patience_s: float) -> None:
+        shard = self.shard
+        async for record in journal.follow(source, shard.id, shard.followed(source)):
+            while not shard.deliver(source, record.position, record.data):  # noqa: ASYNC110
+                await trio.sleep(patience_s)  # the waiting room empties at ticks, not at events
+
+
+async def _first(scope: trio.CancelScope, event: trio.Event) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+def _nothing(_: int) -> None:
+    """What happens after a tick if nobody asks for anything."""
 
 
 async def run_node(
@@ -184,7 +223,7 @@ async def run_node(
     journal: Journal,
     schedule: Schedule,
     last_tick: int = 0,
-    on_tick: Callable[[int], None] = lambda tick: None,
+    on_tick: Callable[[int], None] = _nothing,
     task_status: trio.TaskStatus[Node] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Step `owned` shards at each slot of `schedule` until the node is stopped or cancelled.

@@ -29,8 +29,8 @@ __all__ = ["Session", "SessionTable", "Takeover"]
 class Session:
     """One player. `generation` counts its links, `hop` the handoffs of its entity.
 
-    `centre` is the cell that its interest is centred on, -1 before the first frame; `lost_at` the
-    tick at which its link was lost.
+    `centre` is the cell that its interest is centred on, -1 before the first frame, and
+    `radius_class` says how far it reaches; `lost_at` is the tick at which its link was lost.
     """
 
     id: int
@@ -42,6 +42,7 @@ class Session:
     generation: int = 1
     hop: int = 0
     centre: int = -1
+    radius_class: int = 0
     lost_at: int | None = None
     inputs: InputBuffer = attrs.field(factory=InputBuffer)
 
@@ -67,6 +68,7 @@ class Session:
             self.generation,
             self.hop,
             self.centre,
+            self.radius_class,
             waited,
             self.inputs.to_data(),
         ]
@@ -96,6 +98,7 @@ class SessionTable:
         self._grace_ticks = grace_ticks
         self._sessions: dict[int, Session] = {}
         self._heard: dict[str, int] = {}
+        self._touched: dict[int, None] = {}  # in order, unlike a set
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -115,10 +118,20 @@ class SessionTable:
     def insert(self, session: Session) -> None:
         """Own a session that came with its entity."""
         self._sessions[session.id] = session
+        self.touch(session)
 
     def remove(self, session: int) -> Session | None:
         """Own a session no longer: it ended, or went with its entity."""
         return self._sessions.pop(session, None)
+
+    def touch(self, session: Session) -> None:
+        """Note that a session changed in what must survive a crash."""
+        self._touched[session.id] = None
+
+    def take_touched(self) -> list[Session]:
+        """The sessions that are here and changed since the last call."""
+        touched, self._touched = self._touched, {}
+        return [self._sessions[number] for number in touched if number in self._sessions]
 
     # --- what gateways ask -----------------------------------------------------------------------
 
@@ -139,6 +152,7 @@ class SessionTable:
             return Refused(session, CloseCode.FULL, "the shard is full")
         created = Session(session, name, sender, token_hash)
         self._sessions[session] = created
+        self.touch(created)
         return created
 
     def resume(
@@ -164,6 +178,7 @@ class SessionTable:
         found.gateway = sender
         found.generation += 1
         found.lost_at = None
+        self.touch(found)
         return Takeover(found, replaced)
 
     # --- time ------------------------------------------------------------------------------------
@@ -178,6 +193,7 @@ class SessionTable:
             # A gateway whose session came from another shard has from then on to be heard here.
             elif now - self._heard.setdefault(session.gateway, now) > limits.GATEWAY_SILENCE_TICKS:
                 session.lost_at = now
+                self.touch(session)
         for session in over:
             del self._sessions[session.id]
         return over

@@ -1,0 +1,208 @@
+"""Ghosts: read-only copies of what other shards own near the border.
+
+Neighbours' frames are applied to one receiving table per neighbour, only for the cells within the
+game's reach, and only up to the tick before the one that runs: then it does not matter which shard
+of a node steps first. A frame that was missed is asked for, as any gateway does.
+
+An entity that this shard has just handed over stays a ghost on its course until its new owner
+shows it, so that rules never lose sight of it.
+
+Must not know: worlds, sessions, the journal, the bus.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from protocol import cbor, courses
+from protocol.apply import Report, Unsynced
+from protocol.errors import ProtocolError
+from protocol.frame import Frame
+from protocol.geometry import Geometry
+from protocol.parts import PartTable
+from protocol.schema import Course, Schema
+from server.shard import limits
+from server.shard.guests import CourseColumns, GuestBatch
+from server.shard.mail import Resync
+from sim.ghosts import Ghosts as GhostColumns
+
+__all__ = ["GhostForm", "Ghosts", "border_region"]
+
+Ids = npt.NDArray[np.uint64]
+Columns = tuple[Ids, dict[str, npt.NDArray[Any]]]
+
+
+def border_region(geometry: Geometry, shard: int, reach: float) -> frozenset[int]:
+    """The cells of which a shard wants to see other shards' entities; none without reach.
+
+    These are others' cells within reach, and its own cells too: an entity that is less than the
+    border's margin inside still belongs to the neighbour.
+    """
+    if reach <= 0:
+        return frozenset()
+    own = np.flatnonzero(np.asarray(geometry.owners) == shard)
+    return frozenset(geometry.border_cells(shard, reach).tolist()) | frozenset(own.tolist())
+
+
+@attrs.frozen
+class GhostForm:
+    """Of one kind: which columns a ghost has, and how the kind moves (None: it does not)."""
+
+    fields: tuple[str, ...]
+    course: Course | None
+
+
+@attrs.define
+class _Neighbour:
+    table: PartTable
+    waiting: list[Frame] = attrs.field(factory=list)
+    asked_at: int = -limits.RESYNC_PATIENCE_TICKS
+
+
+class Ghosts:
+    """What one shard knows of its neighbours. `ask` sends a resync to a shard."""
+
+    def __init__(
+        self,
+        schema: Schema,
+        geometry: Geometry,
+        forms: Sequence[GhostForm],
+        region: frozenset[int],
+        ask: Callable[[int, Resync], None],
+    ) -> None:
+        self._schema = schema
+        self._geometry = geometry
+        self._forms = forms
+        self._region = sorted(region)
+        self._ask = ask
+        self._neighbours: dict[int, _Neighbour] = {}
+        self._lingering: list[GuestBatch] = []
+        self._owners: dict[int, int] = {}
+        self.resyncs = 0
+
+    def owner(self, entity: int) -> int | None:
+        """The shard that a ghost belongs to, as of the newest tick; None if it is no ghost."""
+        return self._owners.get(entity)
+
+    def offer(self, frame: Frame) -> None:
+        """Keep a neighbour's frame until the tick after its own."""
+        neighbour = self._neighbours.get(frame.shard)
+        if neighbour is None:
+            table = PartTable(self._schema, self._geometry)
+            table.shard = frame.shard
+            neighbour = self._neighbours[frame.shard] = _Neighbour(table)
+        neighbour.waiting.append(frame)
+
+    def linger(self, batches: Iterable[GuestBatch]) -> None:
+        """Keep entities that were cut out, as ghosts, until their new owner shows them."""
+        self._lingering += batches
+
+    def columns(self, now: int, step: int, here: frozenset[int] | set[int]) -> list[GhostColumns]:
+        """All ghosts at the end of tick `now` - 1, by kind.
+
+        `step` is the world's own at that moment; `here` are the entities that are or become owned.
+        """
+        for shard in sorted(self._neighbours):
+            self._catch_up(shard, self._neighbours[shard], now)
+        self._lingering = [
+            batch for batch in self._lingering if now - batch.tick <= limits.LINGER_TICKS
+        ]
+        self._owners = {}
+        found = [self._kind(kind, now, step, here) for kind in range(len(self._forms))]
+        return [ghosts for ghosts in found if len(ghosts.ids)]
+
+    # --- following a neighbour -------------------------------------------------------------------
+
+    def _catch_up(self, shard: int, neighbour: _Neighbour, now: int) -> None:
+        due = [frame for frame in neighbour.waiting if frame.tick < now]
+        neighbour.waiting = [frame for frame in neighbour.waiting if frame.tick >= now]
+        missed = False
+        for frame in sorted(due, key=lambda frame: (frame.epoch, frame.tick)):
+            missed |= not self._apply(neighbour.table, frame)
+        if missed and now - neighbour.asked_at >= limits.RESYNC_PATIENCE_TICKS:
+            neighbour.asked_at = now
+            self.resyncs += 1
+            self._ask(shard, Resync(neighbour.table.tick))
+
+    def _apply(self, table: PartTable, frame: Frame) -> bool:
+        """Apply a frame; False if it stands on something that is not here."""
+        if frame.epoch < table.epoch or (frame.epoch == table.epoch and frame.tick <= table.tick):
+            return True  # old news
+        if frame.base == 0:
+            table.reset(frame.epoch)
+        elif frame.epoch != table.epoch or frame.base != table.tick:
+            return False
+        table.advance(frame.tick, frame.step)
+        report = Report()
+        try:
+            for update in frame.slices(self._region):
+                table.apply(cbor.loads_arrays(update), frame.tick, frame.step, report)
+        except (ProtocolError, Unsynced):
+            report.crc_failed = True
+        if report.crc_failed:
+            table.reset(frame.epoch)
+        return not report.crc_failed
+
+    # --- columns ---------------------------------------------------------------------------------
+
+    def _kind(
+        self, kind: int, now: int, step: int, here: frozenset[int] | set[int]
+    ) -> GhostColumns:
+        form = self._forms[kind]
+        sources: list[Columns] = []
+        seen = set(here)
+        for shard in sorted(self._neighbours):
+            table = self._neighbours[shard].table
+            ids, _, fields, course = table.columns(kind)
+            late = min(now - 1 - table.tick, limits.LINGER_TICKS)
+            rows = _rows(form, fields, None if course is None else tuple(course), table.step + late)
+            sources.append(self._unseen(ids, rows, seen, np.full(len(ids), shard)))
+        for batch in self._lingering:
+            if batch.kind == kind:
+                rows = _rows(form, batch.rows.fields, batch.rows.course, step)
+                sources.append(self._unseen(batch.rows.ids, rows, seen, batch.to))
+        columns = (
+            {name: np.concatenate([rows[name] for _, rows in sources]) for name in form.fields}
+            if sources
+            else {}
+        )
+        ids = np.concatenate([ids for ids, _ in sources]) if sources else np.empty(0, np.uint64)
+        return GhostColumns(kind, ids, columns)
+
+    def _unseen(
+        self,
+        ids: Ids,
+        rows: dict[str, npt.NDArray[Any]],
+        seen: set[int],
+        shards: npt.NDArray[np.int64],
+    ) -> Columns:
+        """The rows of entities that no earlier source has; they are seen from now on."""
+        fresh = []
+        for place, (entity, shard) in enumerate(zip(ids.tolist(), shards.tolist(), strict=True)):
+            if entity not in seen:
+                fresh.append(place)
+                self._owners[entity] = shard
+        seen.update(ids.tolist())
+        if len(fresh) == len(ids):
+            return ids, rows
+        return ids[fresh], {name: column[fresh] for name, column in rows.items()}
+
+
+def _rows(
+    form: GhostForm,
+    fields: Mapping[str, npt.NDArray[Any]],
+    course: CourseColumns | None,
+    step: int,
+) -> dict[str, npt.NDArray[Any]]:
+    """A ghost's columns in integers, its course evaluated at `step`."""
+    known = dict(fields)
+    if form.course is not None and course is not None:
+        x0, y0, vx, vy, step0 = course
+        num, den = form.course.num, form.course.den
+        known["x"] = courses.evaluate(x0, vx, step - step0, num, den)
+        known["y"] = courses.evaluate(y0, vy, step - step0, num, den)
+        known["vx"], known["vy"] = vx, vy
+    return {name: known[name] for name in form.fields}

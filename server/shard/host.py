@@ -1,0 +1,405 @@
+"""The shard itself: one world, stepped at most once per tick, between its mail and its frame.
+
+`tick` is synchronous and knows no clock: it takes what has arrived (mail, other shards' outs,
+neighbours' frames), advances the world, publishes one frame, cuts out who crossed the border, and
+leaves a commit for whoever makes ticks durable. Arrivals only fill buffers; everything happens at
+the tick.
+
+Invariants:
+- What a tick consumed is in its commit's record, so that the record replays to the same world.
+- An entity is cut out only while the journal keeps up; its out is appended after the record of its
+  tick, and until that is durable the shard publishes it as a guest.
+- Promises (joined, resumed, durable events) go out only after their tick is durable.
+
+Must not know: the schedule, trio, sockets, gateways' inner life.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from protocol import cbor
+from protocol.frame import Frame
+from protocol.geometry import Geometry
+from protocol.schema import Schema
+from server.cluster.seams import Bus
+from server.shard import limits
+from server.shard.arrivals import Arrival, Arrivals, Progress
+from server.shard.census import Census, Counting
+from server.shard.commands import Commands
+from server.shard.commit import Commit
+from server.shard.crossing import Crossing, Departure
+from server.shard.desk import Asked, Desk, DeskStatistics
+from server.shard.durability import Durability
+from server.shard.framing import Framer
+from server.shard.ghosts import GhostForm, Ghosts, border_region
+from server.shard.inbox import Inbox, Taken
+from server.shard.mail import (
+    Mail,
+    Resync,
+    Resynced,
+    frame_subject,
+    inbox_subject,
+    shard_sender,
+    taken_subject,
+)
+from server.shard.newsroom import Newsroom
+from server.shard.outbox import CommandParcel, EntityParcel, Outbox
+from server.shard.players import Players
+from server.shard.post import Post
+from server.shard.record import TickRecord
+from server.shard.replication import Replication
+from server.shard.schedule import FULL_SPEED
+from server.shard.sessions import Session, SessionTable
+from sim.engine import Export, InputIn, TickInput, TickOutput
+from sim.game import Game
+from sim.ghosts import Ghosts as GhostColumns
+from sim.world import World
+
+__all__ = ["Shard", "ShardConfig", "ShardStatistics"]
+
+
+@attrs.frozen(kw_only=True)
+class ShardConfig:
+    """What one shard is: of which world and space, under which epoch.
+
+    `grace_ticks` is how long a session waits for a lost link. `counting` keeps every entity's id
+    for a census, which costs memory for as long as the shard lives. `checksum_every` is how often,
+    in ticks, a record carries the world's checksum; 0 for never.
+    """
+
+    world: str
+    shard: int
+    epoch: int
+    seed: int
+    geometry: Geometry
+    grace_ticks: int = limits.GRACE_TICKS
+    counting: bool = False
+    checksum_every: int = 64
+
+
+@attrs.frozen
+class ShardStatistics:
+    """One shard after its newest tick. Counters run since the shard began."""
+
+    shard: int
+    tick: int
+    step: int
+    entities: int
+    sessions: int
+    ghosts: int
+    guests: int
+    crossings: int
+    journal_lag_ticks: int
+    frame_bytes: int
+    record_bytes: int
+    duplicates: int
+    undeliverable: int
+    malformed: int
+    resyncs: int
+    desk: DeskStatistics
+
+
+class Shard:
+    """One shard of a world, driven from outside tick by tick."""
+
+    def __init__(self, game: Game, schema: Schema, bus: Bus, config: ShardConfig) -> None:
+        geometry, shard = config.geometry, config.shard
+        self.config = config
+        self.id = shard
+        self.dilation = FULL_SPEED
+        self.schema = schema
+        self.game = game
+        self.world = World(game, config.seed, maker=shard + 1, bounds=geometry.rect(shard))
+        self.sources = tuple(other for other in geometry.shards if other != shard)
+        self._bus = bus
+        self._once = frozenset(i for i, form in enumerate(schema.inputs) if form.once)
+        self._kinds = range(len(schema.kinds))
+        self._region = border_region(geometry, shard, game.reach)
+        neighbours = frozenset(self.sources if self._region else ())
+        self._inbox = Inbox(bus, config.world, shard, neighbours)
+        self._post = Post(bus, config.world, shard)
+        self.sessions = SessionTable(config.grace_ticks)
+        self._desk = Desk(shard, schema, self.sessions, self._post)
+        self._ghosts = Ghosts(schema, geometry, _ghost_forms(game, schema), self._region, self._ask)
+        self._outbox = Outbox()
+        self._arrivals = Arrivals()
+        self._crossing = Crossing(geometry, shard, self.world, self.sessions, self._outbox)
+        self._commands = Commands(
+            self.world, self._outbox, self._crossing.forwarding, self._ghosts.owner
+        )
+        self._queued: list[tuple[int, str, dict[str, Any]]] = []
+        self._newsroom = Newsroom(schema, geometry)
+        self._replication = Replication(schema, geometry, shard, config.epoch)
+        self._players = Players(geometry, self.world, len(schema.kinds))
+        self._framer = Framer(schema, geometry, self._replication.table, self._players)
+        self._counting = Counting() if config.counting else None
+        self._durability = Durability()
+        self._ghost_count = 0
+        self._frame_bytes = 0
+        self._record_bytes = 0
+
+    # --- one tick --------------------------------------------------------------------------------
+
+    def tick(self, tick: int) -> None:
+        """Step once, publish the frame of `tick`, and leave its commit."""
+        self._outbox.begin(tick)
+        taken = self._inbox.take()
+        arrived = self._arrivals.take(tick)
+        for queued in self._queued:
+            self._commands.send(*queued)
+        self._queued.clear()
+        coming = self._receive(tick, arrived)
+        asked = self._read(tick, taken)
+        inputs, applied = self._inputs(tick)
+        given = TickInput(
+            tick,
+            self.world.step + 1,
+            joins=[(session.id, session.name) for session in asked.joins],
+            leaves=asked.leaves,
+            inputs=inputs,
+            commands=self._commands.take(),
+            arrivals=[(parcel.body, tick - parcel.tick) for parcel in coming.values()],
+            ghosts=self._ghost_columns(tick, coming),
+        )
+        output = self.world.advance(given)
+        self._note(tick, asked, output)
+        exports = self._publish(tick, asked)
+        departures = self._cut(tick, exports)
+        for command in output.commands:
+            self._commands.send(*command)
+        self._leave_commit(given, arrived, departures, asked, applied)
+        self._post.flush(tick)
+
+    def _receive(self, tick: int, arrived: Sequence[Arrival]) -> dict[int, EntityParcel]:
+        """Take in sessions and commands; gives the entities that arrive."""
+        coming = {
+            arrival.parcel.entity: arrival.parcel
+            for arrival in arrived
+            if isinstance(arrival.parcel, EntityParcel)
+        }
+        for entity, parcel in coming.items():
+            self._crossing.forwarding.came(entity)
+            if parcel.session is not None:
+                session = Session.from_data(parcel.session, tick)
+                session.hop += 1
+                self._desk.arrived(session)
+        for arrival in arrived:
+            if isinstance(arrival.parcel, CommandParcel):
+                self._commands.receive(arrival.parcel, coming)
+        return coming
+
+    def _read(self, tick: int, taken: Taken) -> Asked:
+        """Do what mail asks, and note what other shards took and published."""
+        for shard, number in taken.acknowledged:
+            self._outbox.taken(shard, number)
+        for frame in taken.frames:
+            self._ghosts.offer(frame)
+        self._desk.open(tick)
+        for mail in taken.mail:
+            self._desk.take(mail)
+        return self._desk.close()
+
+    def _inputs(self, tick: int) -> tuple[list[InputIn], list[tuple[int, int]]]:
+        """The inputs of this tick, and (session, newest applied) where that changed."""
+        inputs: list[InputIn] = []
+        applied: list[tuple[int, int]] = []
+        for session in self.sessions:
+            due = session.inputs.take(tick, self._once)
+            if due:
+                inputs += [InputIn(session.id, e.kind, e.values, e.view) for e in due]
+                applied.append((session.id, session.inputs.applied))
+        return inputs, applied
+
+    def _ghost_columns(self, tick: int, coming: Mapping[int, EntityParcel]) -> list[GhostColumns]:
+        if not self._region:
+            return []
+        here = set(self.world.owned_ids())
+        here.update(coming)
+        ghosts = self._ghosts.columns(tick, self.world.step, here)
+        self._ghost_count = sum(len(kind.ids) for kind in ghosts)
+        return ghosts
+
+    def _note(self, tick: int, asked: Asked, output: TickOutput) -> None:
+        """Take in what the step did besides state."""
+        entities = self.world.sessions
+        for session in self.sessions:
+            session.entity = entities.get(session.id, 0)
+        for session in asked.joins:
+            self._desk.entered(session)
+        if self._counting is not None:
+            self._counting.note(output.created, output.destroyed)
+        self._newsroom.report(tick, output.events, output.scores or ())
+
+    def _publish(self, tick: int, asked: Asked) -> list[Export]:
+        exports = [self.world.export(kind) for kind in self._kinds]
+        released, players = self._crossing.release(self._durability.durable_tick)
+        for departure in players:
+            assert departure.session is not None
+            self._newsroom.handed(departure.session.id, departure.to)
+        guests = self._crossing.guests
+        self._replication.write(tick, self.world.step, exports, guests, released)
+        owned = list(self.sessions)
+        self._players.follow(owned, exports)
+        sessions = owned + self._crossing.guest_sessions()
+        frame = self._framer.frame(sessions, self._newsroom.take(), self.dilation)
+        data = frame.encode()
+        self._frame_bytes = len(data)
+        self._bus.publish(frame_subject(self.config.world, self.id), data)
+        for gateway, question in asked.resyncs:
+            self._repeat(frame, gateway, question)
+        return exports
+
+    def _repeat(self, frame: Frame, gateway: str, question: Resync) -> None:
+        theirs = [session for session in self.sessions if session.gateway == gateway]
+        again = self._framer.repeat(
+            frame, since=question.since, cells=question.cells, sessions=theirs
+        )
+        self._post.send(gateway, Resynced(self.id, question.cells, again.encode()))
+
+    def _cut(self, tick: int, exports: Sequence[Export]) -> list[Departure]:
+        if self._durability.lag_ticks > limits.HANDOFF_LAG_TICKS:
+            return []  # the journal is not accepting: nobody may be between two shards for long
+        departures, batches = self._crossing.cut(tick, exports)
+        if self._region:
+            self._ghosts.linger(batches)
+        for departure in departures:
+            if departure.session is not None:
+                self._desk.moved(departure.session, departure.to)
+        return departures
+
+    def _leave_commit(
+        self,
+        given: TickInput,
+        arrived: Sequence[Arrival],
+        departures: Sequence[Departure],
+        asked: Asked,
+        applied: Sequence[tuple[int, int]],
+    ) -> None:
+        tick = given.tick
+        sources = {arrival.source for arrival in arrived}
+        progress = {source: self._arrivals.progress[source] for source in sorted(sources)}
+        record = TickRecord(
+            tick=tick,
+            step=given.step,
+            tree_version=self.config.geometry.version,
+            game=self.game.code,
+            tick_input=given.to_bytes(),
+            departures=tuple((departure.entity, departure.to) for departure in departures),
+            progress=progress,
+            sessions=tuple(session.to_data(tick) for session in self.sessions.take_touched()),
+            ended=tuple(asked.leaves),
+            applied=tuple(applied),
+            checksum=self._checksum(tick),
+        ).encode()
+        self._record_bytes = len(record)
+        outs = self._outbox.finish()
+        numbers = {out.to: self._outbox.numbers[out.to] for out in outs}
+        taken = {source: at.number for source, at in progress.items()}
+        if tick % limits.TAKEN_EVERY_TICKS == 0:  # the bus may have lost what we said before
+            taken = {source: at.number for source, at in self._arrivals.progress.items()}
+        self._durability.leave(Commit(tick, record, outs, numbers), taken)
+
+    def _checksum(self, tick: int) -> int | None:
+        every = self.config.checksum_every
+        return self.world.checksum() if every and tick % every == 0 else None
+
+    # --- durability ------------------------------------------------------------------------------
+
+    def take_commits(self) -> list[Commit]:
+        """The commits to append, oldest first; each is given once, `committed` answers it."""
+        return self._durability.take()
+
+    def committed(self, tick: int) -> None:
+        """All ticks up to `tick` are durable: keep what was promised."""
+        for source, number in self._durability.committed(tick).items():
+            subject = taken_subject(self.config.world, source)
+            self._bus.publish(subject, cbor.dumps([self.id, number]))
+        self._post.durable(tick)
+        self._newsroom.durable(tick)
+
+    @property
+    def lag_ticks(self) -> int:
+        """How many ticks were stepped and are not durable."""
+        return self._durability.lag_ticks
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the shard must not step, because the journal is too far behind."""
+        return self._durability.lag_ticks >= limits.COMMIT_LAG_TICKS
+
+    # --- other shards' outs ----------------------------------------------------------------------
+
+    def deliver(self, source: int, position: int, data: bytes) -> bool:
+        """Keep an out of `source` for a later tick; False if there is no room: offer it again."""
+        return self._arrivals.offer(source, position, data)
+
+    def followed(self, source: int) -> int:
+        """The position in the journal of `source` up to which its outs were taken."""
+        return self._arrivals.progress.get(source, Progress()).position
+
+    @property
+    def acknowledged(self) -> Mapping[int, int]:
+        """The number of the last out that each destination has taken, durably."""
+        return self._outbox.acknowledged
+
+    # --- for operators and tests -----------------------------------------------------------------
+
+    def command(self, target: int, name: str, **args: Any) -> None:
+        """Have a command done in the next tick, or later where the entity is elsewhere."""
+        self._queued.append((target, name, args))
+
+    def drain(self) -> None:
+        """Take no further joins."""
+        self._desk.draining = True
+
+    def retire(self) -> None:
+        """Receive nothing more: the shard belongs to somebody else."""
+        self._inbox.close()
+
+    def census(self) -> Census:
+        """Who is where after the newest tick. Raises RuntimeError unless configured to count."""
+        if self._counting is None:
+            raise RuntimeError("this shard does not count: ShardConfig(counting=True)")
+        return Census(
+            shard=self.id,
+            tick=self.world.tick,
+            created=frozenset(self._counting.created),
+            destroyed=frozenset(self._counting.destroyed),
+            owned=frozenset(self.world.owned_ids()),
+            in_transit=frozenset(self._outbox.in_transit()),
+            crossings=self._outbox.sent_entities,
+        )
+
+    def statistics(self) -> ShardStatistics:
+        """The shard after its newest tick."""
+        return ShardStatistics(
+            shard=self.id,
+            tick=self.world.tick,
+            step=self.world.step,
+            entities=len(self.world.owned_ids()),
+            sessions=len(self.sessions),
+            ghosts=self._ghost_count,
+            guests=len(self._crossing.guests),
+            crossings=self._outbox.sent_entities,
+            journal_lag_ticks=self._durability.lag_ticks,
+            frame_bytes=self._frame_bytes,
+            record_bytes=self._record_bytes,
+            duplicates=self._arrivals.duplicates,
+            undeliverable=self._commands.undeliverable,
+            malformed=self._inbox.malformed,
+            resyncs=self._ghosts.resyncs,
+            desk=self._desk.statistics(),
+        )
+
+    def _ask(self, shard: int, question: Resync) -> None:
+        mail = Mail(shard_sender(self.id), (question,))
+        self._bus.publish(inbox_subject(self.config.world, shard), mail.encode())
+
+
+def _ghost_forms(game: Game, schema: Schema) -> list[GhostForm]:
+    return [
+        GhostForm(spec.ghost_fields, kind.course)
+        for spec, kind in zip(game.rules.kinds, schema.kinds, strict=True)
+    ]

@@ -1,0 +1,112 @@
+"""What arrives for a shard on the bus, taken once per tick and decoded strictly.
+
+A message that cannot be read is counted and dropped: a broken sender must not stop the world.
+
+Must not know: what mail asks for.
+"""
+
+import attrs
+
+from protocol import cbor
+from protocol.errors import ProtocolError
+from protocol.frame import Frame
+from server.cluster.seams import Bus
+from server.shard import limits
+from server.shard.mail import (
+    Mail,
+    MailError,
+    Resynced,
+    frame_subject,
+    gateway_subject,
+    inbox_subject,
+    resume_subject,
+    shard_sender,
+    taken_subject,
+)
+
+__all__ = ["Inbox", "Taken"]
+
+
+@attrs.define
+class Taken:
+    """What came since the last tick: mail, others' frames, and (shard, number) that it took."""
+
+    mail: list[Mail] = attrs.field(factory=list)
+    frames: list[Frame] = attrs.field(factory=list)
+    acknowledged: list[tuple[int, int]] = attrs.field(factory=list)
+
+
+class Inbox:
+    """The subscriptions of one shard. Frames are taken only from the shards in `neighbours`."""
+
+    def __init__(self, bus: Bus, world: str, shard: int, neighbours: frozenset[int]) -> None:
+        self._neighbours = neighbours
+        self.malformed = 0
+        size = limits.INBOX_MESSAGES
+        self._mail = [
+            bus.subscribe(inbox_subject(world, shard), buffer=size),
+            bus.subscribe(resume_subject(world), buffer=size),
+        ]
+        self._acknowledged = bus.subscribe(taken_subject(world, shard), buffer=size)
+        self._answers = bus.subscribe(
+            gateway_subject(world, shard_sender(shard)), buffer=limits.FRAMES_BUFFERED
+        )
+        self._frames = [
+            bus.subscribe(frame_subject(world, neighbour), buffer=limits.FRAMES_BUFFERED)
+            for neighbour in sorted(neighbours)
+        ]
+
+    def take(self) -> Taken:
+        """Everything that came since the last call."""
+        taken = Taken()
+        for subscription in self._mail:
+            for message in subscription.take_nowait():
+                self._read_mail(message.data, taken)
+        for message in self._acknowledged.take_nowait():
+            self._read_acknowledged(message.data, taken)
+        for subscription in self._frames:
+            for message in subscription.take_nowait():
+                self._read_frame(message.data, taken)
+        for message in self._answers.take_nowait():
+            self._read_answers(message.data, taken)
+        return taken
+
+    def close(self) -> None:
+        """Receive nothing more."""
+        for subscription in (*self._mail, self._acknowledged, self._answers, *self._frames):
+            subscription.close()
+
+    def _read_mail(self, data: bytes, taken: Taken) -> None:
+        try:
+            taken.mail.append(Mail.decode(data))
+        except MailError:
+            self.malformed += 1
+
+    def _read_acknowledged(self, data: bytes, taken: Taken) -> None:
+        try:
+            match cbor.loads(data):
+                case [int(shard), int(number)]:
+                    taken.acknowledged.append((shard, number))
+                case _:
+                    self.malformed += 1
+        except ProtocolError:
+            self.malformed += 1
+
+    def _read_frame(self, data: bytes, taken: Taken) -> None:
+        try:
+            frame = Frame.decode(data)
+        except ProtocolError:
+            self.malformed += 1
+            return
+        if frame.shard in self._neighbours:
+            taken.frames.append(frame)
+
+    def _read_answers(self, data: bytes, taken: Taken) -> None:
+        try:
+            mail = Mail.decode(data)
+        except MailError:
+            self.malformed += 1
+            return
+        for item in mail.items:
+            if isinstance(item, Resynced):
+                self._read_frame(item.frame, taken)
