@@ -1,12 +1,13 @@
 """CBOR as Shoal speaks it: a strict subset of RFC 8949, with the typed arrays of RFC 8746.
 
-Definite lengths only, text or byte strings as map keys, no NaN and no infinity, nothing after the
-item. Reading checks and blames the peer; writing trusts. What the strict decoder costs and why each
-option is set was measured for cbor2 6.3.
+Definite lengths only, text or byte strings as map keys, no NaN and no infinity, no simple values but
+false, true and null, nothing after the item. Reading checks and blames the peer; writing trusts.
+What the strict decoder costs and why each option is set was measured for cbor2 6.3.
 
 Must not know: messages.
 """
 
+import io
 import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NoReturn
@@ -102,36 +103,67 @@ def loads_arrays(data: bytes | memoryview) -> object:
     return _loads(data, _ARRAY_TAGS)
 
 
+# What follows the item in a frame [item, "~the end"]: bytes after the item are noticed by its
+# absence, without a second pass. A peer can write it too, so where it occurs twice, bytes are
+# counted instead.
+_END: Final = b"\x68~the end"
+
+
 def _loads(data: bytes | memoryview, tags: _NoTags) -> object:
-    # Framed as [item, null]: whatever follows the item is noticed without a second pass.
+    framed = b"\x82" + data + _END
     try:
-        framed = cbor2.loads(
-            b"\x82" + data + b"\xf6",
-            max_depth=limits.DEPTH_MAX + 1,
-            allow_indefinite=False,
-            allow_duplicate_keys=False,
-            strict_hashable_types=True,
-            semantic_decoders=tags,
-        )
+        if framed.find(_END) == len(framed) - len(_END):
+            item = _framed_item(framed, tags)
+        else:
+            item = _sole_item(bytes(data), tags)
     except cbor2.CBORDecodeError as error:
         raise RemoteProtocolError(f"not the CBOR that Shoal speaks: {error}") from None
-    if type(framed) is not list or len(framed) != 2 or framed[1] is not None:
-        raise RemoteProtocolError("not the CBOR that Shoal speaks: bytes after the item")
-    _check_floats(framed[0])
-    return framed[0]
+    if type(item) not in _PLAIN:
+        _check_values(item)
+    return item
 
 
-def _check_floats(item: object) -> None:
+# cbor2 counts the depth from the second container on.
+_OPTIONS: Final[dict[str, Any]] = {
+    "allow_indefinite": False,
+    "allow_duplicate_keys": False,
+    "strict_hashable_types": True,
+}
+
+
+def _framed_item(framed: bytes, tags: _NoTags) -> object:
+    pair = cbor2.loads(framed, max_depth=limits.DEPTH_MAX, semantic_decoders=tags, **_OPTIONS)
+    if pair[1] != "~the end":
+        raise RemoteProtocolError(_TRAILING)
+    return pair[0]
+
+
+def _sole_item(data: bytes, tags: _NoTags) -> object:
+    decoder = cbor2.CBORDecoder(
+        io.BytesIO(data), max_depth=limits.DEPTH_MAX - 1, semantic_decoders=tags, **_OPTIONS
+    )
+    item: object = decoder.decode()
+    try:
+        decoder.read(1)
+    except cbor2.CBORDecodeEOF:
+        return item
+    raise RemoteProtocolError(_TRAILING)
+
+
+_TRAILING: Final = "not the CBOR that Shoal speaks: bytes after the item"
+_PLAIN: Final = frozenset({int, str, bytes, bool, type(None), np.ndarray})
+
+
+def _check_values(item: object) -> None:
     if type(item) is float:
         if not math.isfinite(item):
             raise RemoteProtocolError("not the CBOR that Shoal speaks: a float that is no number")
-    elif type(item) is list:
-        for child in item:
-            if type(child) is list or type(child) is float or type(child) is dict:
-                _check_floats(child)
-    elif type(item) is dict:
-        for child in item.values():
-            _check_floats(child)
+    elif type(item) is list or type(item) is dict:
+        for child in item.values() if type(item) is dict else item:
+            if type(child) not in _PLAIN:
+                _check_values(child)
+    else:
+        raise RemoteProtocolError("not the CBOR that Shoal speaks: a simple value")
 
 
 def typed(array: NDArray[Any]) -> bytes:

@@ -59,6 +59,8 @@ class Geometry:
             if (block != -1).any():
                 raise ValueError(f"shard {leaf.shard} overlaps another")
             block[:] = leaf.shard
+        if len({leaf.shard for leaf in self.leaves}) != len(self.leaves):
+            raise ValueError("a shard has two rectangles")
         if (owners == -1).any():
             raise ValueError("the shards do not cover the world")
         flat: NDArray[np.int32] = owners.reshape(-1)
@@ -193,7 +195,7 @@ class Geometry:
         """The reverse. Raises RemoteProtocolError when that is nonsense."""
         try:
             return _from_data(data)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
             raise RemoteProtocolError(f"the geometry makes no sense: {error!r}") from None
 
 

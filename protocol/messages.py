@@ -153,9 +153,7 @@ def snapshot_head(
     )
 
 
-def group(
-    shard: int, epoch: int, age: int, step: int, count: int, body: bytes
-) -> bytes:
+def group(shard: int, epoch: int, age: int, step: int, count: int, body: bytes) -> bytes:
     """One group; `body` holds `count` encoded updates, back to back."""
     return b"".join(
         (

@@ -133,9 +133,11 @@ def read_welcome(items: list[Any]) -> Welcome:
     )
 
 
-def read_private(item: object) -> Private:
+def read_private(item: Any) -> Private:
     """Private."""
-    entity, kind, step, *values = _array(item, limits.FIELDS_MAX + 3)
+    if len(_array(item, limits.FIELDS_MAX + 3)) < 3:
+        raise RemoteProtocolError("a private section without its head")
+    entity, kind, step, *values = item
     return Private(
         _whole(entity, _ID_MAX),
         _whole(kind, limits.KINDS_MAX - 1),
@@ -155,7 +157,7 @@ def read_group(item: object) -> Group:
 def read_snapshot(items: list[Any]) -> Snapshot:
     """Snapshot."""
     tick, applied, margin, private, dropped, flags, groups = items
-    if flags != 0 or type(flags) is not int:
+    if type(flags) is not int or flags != 0:
         raise RemoteProtocolError("a snapshot with flags that version 1 does not have")
     return Snapshot(
         tick=_whole(tick),
@@ -173,7 +175,9 @@ def read_events(items: list[Any]) -> Events:
     """Events."""
     tick, shard, events = items
     for event in _array(events, limits.EVENTS_MAX):
-        _whole(_array(event, limits.FIELDS_MAX + 1)[:1][0] if event else None, 255)
+        if not _array(event, limits.FIELDS_MAX + 1):
+            raise RemoteProtocolError("an event without a kind")
+        _whole(event[0], limits.EVENT_KINDS_MAX - 1)
     return Events(
         _whole(tick), _whole(shard, (1 << 32) - 1), tuple(tuple(event) for event in events)
     )

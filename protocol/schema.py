@@ -22,6 +22,7 @@ __all__ = ["Course", "EventKind", "Field", "InputKind", "Kind", "Schema"]
 
 _INTEGERS: Final = {"u8": "u1", "u16": "<u2", "u32": "<u4", "u64": "<u8"}
 _MAXIMA: Final = {"u8": 2**8 - 1, "u16": 2**16 - 1, "u32": 2**32 - 1, "u64": 2**64 - 1}
+_AXES: Final = frozenset({"u8", "u16", "u32"})
 _SPEEDS: Final = {"i16": "<i2", "i32": "<i4"}
 
 
@@ -196,7 +197,7 @@ class Schema:
         """Build from `Game.describe()`. Raises RemoteProtocolError when that is nonsense."""
         try:
             return _build(data)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
             raise RemoteProtocolError(f"the schema makes no sense: {error!r}") from None
 
     def kind_index(self, name: str) -> int:
@@ -241,7 +242,7 @@ def _build(data: object) -> Schema:
         ),
         events=tuple(
             EventKind(_text(item["name"]), _fields(item["fields"]), bool(item["durable"]))
-            for item in _list(data["events"], limits.INPUT_KINDS_MAX)
+            for item in _list(data["events"], limits.EVENT_KINDS_MAX)
         ),
         data=data,
     )
@@ -270,7 +271,10 @@ def _course(item: Any) -> Course:
 
 
 def _fields(items: object) -> tuple[Field, ...]:
-    return tuple(_field(item) for item in _list(items, limits.FIELDS_MAX))
+    fields = tuple(_field(item) for item in _list(items, limits.FIELDS_MAX))
+    if len({field.name for field in fields}) != len(fields):
+        raise ValueError("two fields of one name")
+    return fields
 
 
 def _field(item: Any) -> Field:
@@ -281,7 +285,7 @@ def _field(item: Any) -> Field:
     elif kind not in _INTEGERS:
         raise ValueError(kind)
     axis = item.get("axis")
-    if axis not in {None, 0, 1}:
+    if axis is not None and (type(axis) is not int or axis not in {0, 1} or kind not in _AXES):
         raise ValueError("axis")
     return Field(_text(item["name"]), kind, _number(item["lo"]), _positive(item["step"]), axis)
 
