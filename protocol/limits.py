@@ -25,6 +25,10 @@ DEPTH_MAX: Final = 16
 CLIENT_MESSAGE_BYTES_MAX: Final = 16 * 1024
 SERVER_MESSAGE_BYTES_MAX: Final = 16 * 1024 * 1024
 
+# A client keeps so many inputs that the server has not confirmed, and so many unread events.
+CLIENT_INPUTS: Final = 64
+CLIENT_EVENTS: Final = 1024
+
 NAME_BYTES_MAX: Final = 64
 TOKEN_BYTES_MAX: Final = 512
 REASON_BYTES_MAX: Final = 256

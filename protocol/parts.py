@@ -96,13 +96,9 @@ class PartTable:
     def parts_in(self, cells: Iterable[int]) -> list[int]:
         """The keys of all parts in `cells`, ordered by cell, kind and ordinal."""
         present: list[int] = []
-        per_ordinal = self.keys.cells * self.keys.kinds
         for cell in cells:
-            for kind, slab in enumerate(self.slabs):
-                key = self.keys.key(cell, kind, 0)
-                while key in slab.place:
-                    present.append(key)
-                    key += per_ordinal
+            for slab in self.slabs:
+                present += slab.keys_in.get(cell, ())
         return present
 
     def columns(

@@ -7,6 +7,7 @@ as a tombstone for as long as a delta may need it.
 Must not know: bytes, messages, who writes.
 """
 
+from bisect import insort
 from typing import Any
 
 import attrs
@@ -39,6 +40,7 @@ class Slab:
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.place: dict[int, int] = {}
+        self.keys_in: dict[int, list[int]] = {}  # by cell, ascending
         self.key = np.full(_FIRST_PARTS, -1, np.int64)
         self.cell = np.full(_FIRST_PARTS, -1, np.int32)
         self.count = np.zeros(_FIRST_PARTS, np.int64)
@@ -70,6 +72,7 @@ class Slab:
                 self._grow()
             place = self._free.pop()
             self.place[key] = place
+            insort(self.keys_in.setdefault(cell, []), key)
             self.key[place], self.cell[place] = key, cell
             self.count[place] = 0
             self.touched[place] = self.known[place] = NEVER
@@ -82,7 +85,11 @@ class Slab:
 
     def free(self, place: int) -> None:
         """Forget a part and whatever it holds."""
-        del self.place[int(self.key[place])]
+        key, cell = int(self.key[place]), int(self.cell[place])
+        del self.place[key]
+        self.keys_in[cell].remove(key)
+        if not self.keys_in[cell]:
+            del self.keys_in[cell]
         self.key[place] = self.cell[place] = -1
         self.count[place] = 0
         self.occupied[self.rows(place)] = False

@@ -37,6 +37,10 @@ TRANSIT_STEPS_MAX: Final = 20_000
 
 HISTORY_S_MAX: Final = 5.0
 
+# A client replays so many inputs at most, and predicts so many ticks ahead of the server's word.
+PREDICTED_INPUTS: Final = 128
+PREDICTED_TICKS: Final = 100
+
 assert COURSE_AGE_MAX + TRANSIT_STEPS_MAX <= COURSE_AGE_WIRE_MAX, "A late arrival's age must fit."
 assert FIELDS_MAX + 5 <= 63, "The sections of an update are named by one 64-bit mask."
 assert COUNTER_BITS + MAKER_MAX.bit_length() <= 63, "Ids stay positive in signed 64 bits."

@@ -211,6 +211,20 @@ def test_an_idle_part_says_nothing_but_its_crc(schema: Schema, geometry: Geometr
     assert (tick + key) % 64 == 0
 
 
+def test_a_second_part_is_found_when_the_first_has_gone(schema: Schema, geometry: Geometry) -> None:
+    owner = Owner(schema, geometry, 1)
+    owner.spawn(SLOTS + 5, cell=2)
+    owner.publish()
+    del owner.fish[:SLOTS]
+    for _ in range(RETAINED_TICKS + 2):
+        owner.publish()
+    assert len(owner.table.parts_in([2])) == 1, "the part that is empty was freed"
+    joiner = PartTable(schema, geometry)
+    for update in owner.table.encode(owner.table.parts_in([2]), None):
+        joiner.apply(cbor.loads_arrays(update or b""), owner.tick, owner.step)
+    assert everything(joiner) == everything(owner.table)
+
+
 def test_a_turn_sends_no_position(schema: Schema, geometry: Geometry) -> None:
     owner = Owner(schema, geometry, 1)
     owner.fish.append(Fish(7, 2, 50, (1000, 2000, 64, 0, 0)))

@@ -1,0 +1,89 @@
+"""The own avatar's prediction as a client sees it: when to tell the predictor what.
+
+Must not know: the simulation (the predictor comes from outside), sockets.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from protocol.messages import Input
+from protocol.replica import Replica
+
+__all__ = ["Foresight", "Predictor", "PredictorFactory"]
+
+
+class Predictor(Protocol):
+    """What a client needs of `sim.predict.Predictor`; positions in units, times in ticks."""
+
+    tick: int
+    corrections: int
+    rubber_bands: int
+
+    @property
+    def predictable(self) -> bool:
+        """Whether the kind has a motion model that inputs drive."""
+
+    def apply(self, seq: int, tick: int, name: str, values: Mapping[str, float]) -> None:
+        """An input was sent for `tick`."""
+
+    def correct(
+        self,
+        tick: int,
+        step: int,
+        course: tuple[int, int, int, int, int],
+        private: Mapping[str, float],
+        applied: int,
+    ) -> None:
+        """The server's state after `tick`."""
+
+    def advance(self, tick: int) -> None:
+        """Predict up to the end of `tick`."""
+
+    def position(self, tick: float, elapsed_s: float) -> tuple[float, float, float, float] | None:
+        """Where to draw the avatar: x, y, vx, vy."""
+
+
+class PredictorFactory(Protocol):
+    """Makes a predictor for a kind of a schema."""
+
+    def __call__(self, schema: Mapping[str, Any], kind_index: int, /) -> Predictor:
+        """A predictor of the kind's motion."""
+
+
+class Foresight:
+    """Feeds one predictor."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        self._drawn_at: float | None = None
+
+    @property
+    def corrections(self) -> int:
+        """How often the server knew better."""
+        return self.predictor.corrections
+
+    @property
+    def rubber_bands(self) -> int:
+        """How often that was drawn as a jump of more than 10 units."""
+        return self.predictor.rubber_bands
+
+    def sent(self, entry: Input, name: str, values: Mapping[str, float]) -> None:
+        """An input went out."""
+        self.predictor.apply(entry.seq, entry.tick, name, values)
+
+    def snapshot(
+        self, replica: Replica, entity: int, private: Mapping[str, Any], applied: int
+    ) -> None:
+        """A snapshot was applied: tell the predictor what the server says."""
+        view = replica.entity(entity)
+        if view is None or view.course is None or view.held:
+            return
+        table = replica.tables[view.shard]
+        self.predictor.correct(table.tick, table.step, view.course, private, applied)
+
+    def position(self, tick: float, now: float) -> tuple[float, float, float, float] | None:
+        """Where to draw the avatar at `tick`, predicted so far if need be."""
+        elapsed = 0.0 if self._drawn_at is None else max(now - self._drawn_at, 0.0)
+        self._drawn_at = now
+        self.predictor.advance(int(tick) + 1)
+        return self.predictor.position(tick, elapsed)

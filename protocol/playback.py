@@ -1,0 +1,172 @@
+"""What a player sees: the replica's past, between snapshots, smooth.
+
+At a render tick with a fraction the picture lies between two whole ticks. An entity that keeps its
+course moves along it; where the course changed between the two, a cubic Hermite curve joins both
+positions with both velocities. Plain positions are interpolated only over the last interval before
+a change, since until then nothing changed. A teleport snaps. The newest ticks are extrapolated for
+at most a quarter of a second, and only while the server is silent. After Gaffer on Games and
+Source.
+
+Invariant: memory is bounded by the entities in view times the keys of a track.
+Must not know: sockets, clocks, prediction.
+"""
+
+from typing import Any, Final
+
+import attrs
+
+from protocol.replica import Changes, EntityView, Replica
+from protocol.schema import Schema
+from protocol.tracks import Key, Spot, Track
+
+__all__ = ["Playback", "Shown"]
+
+EXTRAPOLATE_S: Final = 0.25
+KEPT_S: Final = 1.5
+_STEPS_KEPT: Final = 64
+
+
+@attrs.frozen
+class Shown:
+    """One entity on the screen: position in units, velocity in units per second."""
+
+    kind: int
+    x: float
+    y: float
+    vx: float
+    vy: float
+    fields: dict[str, Any]
+    held: bool = False
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return object.__getattribute__(self, "fields")[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
+class _Steps:
+    """A shard's steps by tick: equal strides, except where ticks were skipped."""
+
+    def __init__(self) -> None:
+        self._known: list[tuple[int, int]] = []
+
+    def add(self, tick: int, step: int) -> None:
+        if not self._known or tick > self._known[-1][0]:
+            self._known.append((tick, step))
+            del self._known[:-_STEPS_KEPT]
+
+    def at(self, tick: int) -> float:
+        after = self._known[-1]
+        for before in reversed(self._known):
+            if before[0] <= tick:
+                if after[0] <= tick:
+                    return after[1] + (tick - after[0])
+                share = (tick - before[0]) / (after[0] - before[0])
+                return before[1] + (after[1] - before[1]) * share
+            after = before
+        return after[1] - (after[0] - tick)
+
+
+class Playback:
+    """Tracks of everybody in view, fed after each snapshot."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._schema = schema
+        self._tracks: dict[int, Track] = {}
+        self._steps: dict[int, _Steps] = {}
+        self._newest = 0
+        self._kept = KEPT_S * schema.hz
+        self._ahead = EXTRAPOLATE_S * schema.hz
+
+    def feed(self, replica: Replica, changes: Changes) -> None:
+        """Take over what one snapshot changed; `replica` has it applied already."""
+        self._newest = replica.tick
+        for shard, table in replica.tables.items():
+            self._steps.setdefault(shard, _Steps()).add(table.tick, table.step)
+        jumped = set(changes.set)
+        touched = dict.fromkeys((*changes.entered, *changes.turned, *changes.set, *changes.changed))
+        for entity in touched:
+            view = replica.entity(entity)
+            if view is not None:
+                self._note(view, replica, jumped=entity in jumped)
+        for entity, code in changes.left.items():
+            self._end(entity, replica, gone=code == 0)
+        for entity in changes.dropped:
+            self._end(entity, replica, gone=entity not in replica)
+
+    def screen(self, render_tick: float) -> dict[int, Shown]:
+        """Everybody as of `render_tick`."""
+        tick = min(render_tick, self._newest + self._ahead)
+        shown: dict[int, Shown] = {}
+        for entity, track in list(self._tracks.items()):
+            if track.ends is not None and track.ends <= tick:
+                del self._tracks[entity]
+            elif track.keys[0].tick <= tick + 1:
+                shown[entity] = self._show(track, tick)
+        return shown
+
+    def __len__(self) -> int:
+        return len(self._tracks)
+
+    # --- inside ----------------------------------------------------------------------------------
+
+    def _note(self, view: EntityView, replica: Replica, *, jumped: bool) -> None:
+        tick = replica.tables[view.shard].tick
+        track = self._tracks.get(view.id)
+        if track is None or (track.ends is not None and track.ends < tick):
+            track = self._tracks[view.id] = Track(view.kind, [])
+        track.ends, track.held = None, False
+        key = Key(tick, view.shard, view.course, view.x, view.y, view.fields)
+        if track.keys and (jumped or view.course is None):
+            key = attrs.evolve(key, teleport=self._teleports(track, key))
+        track.add(key, self._newest - self._kept)
+
+    def _teleports(self, track: Track, key: Key) -> bool:
+        kind = self._schema.kinds[track.kind]
+        was = track.spot(key.tick, kind, self._step_at, track.keys[-1])
+        now = track.spot(key.tick, kind, self._step_at, key)
+        return (was.x - now.x) ** 2 + (was.y - now.y) ** 2 > self._schema.jump**2
+
+    def _end(self, entity: int, replica: Replica, *, gone: bool) -> None:
+        track = self._tracks.get(entity)
+        if track is None:
+            return
+        if gone or entity not in replica:
+            track.ends = replica.tick
+        else:
+            track.held = True
+
+    def _show(self, track: Track, tick: float) -> Shown:
+        kind = self._schema.kinds[track.kind]
+        whole = int(tick)
+        part = tick - whole
+        before, after = track.at(whole), track.at(whole + 1)
+        if after.teleport and after is not before:
+            here = track.spot(whole, kind, self._step_at, before)
+            there = track.spot(whole + 1, kind, self._step_at, before)
+        else:
+            # A course told at a tick leads there from the tick before: its start is on both.
+            here = track.spot(whole, kind, self._step_at, before)
+            there = track.spot(whole + 1, kind, self._step_at, after)
+        x, y = _between(here, there, part)
+        hz = self._schema.hz
+        vx = (here.vx + (there.vx - here.vx) * part) * hz
+        vy = (here.vy + (there.vy - here.vy) * part) * hz
+        return Shown(track.kind, x, y, vx, vy, before.fields, track.held)
+
+    def _step_at(self, shard: int, tick: int) -> float:
+        return self._steps[shard].at(tick)
+
+
+def _between(here: Spot, there: Spot, part: float) -> tuple[float, float]:
+    """A point of the cubic Hermite curve, which is a straight line on a constant course."""
+    square, cube = part * part, part * part * part
+    start, end = 2 * cube - 3 * square + 1, 3 * square - 2 * cube
+    leave, arrive = cube - 2 * square + part, cube - square
+    if here.vx == here.vy == there.vx == there.vy == 0.0:  # plain positions know no velocity
+        start, end = 1 - part, part
+    return (
+        start * here.x + end * there.x + leave * here.vx + arrive * there.vx,
+        start * here.y + end * there.y + leave * here.vy + arrive * there.vy,
+    )
