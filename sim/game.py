@@ -58,6 +58,7 @@ class Game:
         self.history_s = float(history_s)
         self.version = version
         self.rules = Rules()
+        self._code: str | None = None
         for parameter, value in _frame(self):
             if not 0 < value < float("inf"):
                 raise DeclarationError(f"{name}: {parameter} is above 0 and finite, not {value}.")
@@ -83,7 +84,9 @@ class Game:
 
         A journal written under another code cannot be replayed.
         """
-        return fingerprint(self.hash, self.rules.functions())
+        if self._code is None or not self.rules.frozen:
+            self._code = fingerprint(self.hash, self.rules.functions())
+        return self._code
 
     # --- classes ---------------------------------------------------------------------------------
 
