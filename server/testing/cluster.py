@@ -1,0 +1,73 @@
+"""All shards of a world stepped in one call, on a bus and a journal in memory.
+
+What `server.shard.service` does with tasks and time, done in a fixed order: every shard steps,
+then every tick is made durable, then outs are delivered for the next tick.
+
+Must not know: gateways, clients.
+"""
+
+from protocol.geometry import Geometry
+from protocol.schema import Schema
+from server.cluster.bus import MemoryBus
+from server.cluster.journal import MemoryJournal
+from server.cluster.seams import Record
+from server.shard.census import Tally, tally
+from server.shard.commit import Writer
+from server.shard.host import Shard, ShardConfig
+from sim import Game
+
+__all__ = ["Cluster"]
+
+EPOCH = 1
+
+
+class Cluster:
+    """The shards of one world, each claimed under its first epoch."""
+
+    def __init__(
+        self, game: Game, schema: Schema, geometry: Geometry, *, world: str, seed: int
+    ) -> None:
+        self.bus = MemoryBus()
+        self.journal = MemoryJournal()
+        self.shards: dict[int, Shard] = {}
+        self._writers: dict[int, Writer] = {}
+        self._delivered: dict[tuple[int, int], int] = {}
+        for shard in geometry.shards:
+            config = ShardConfig(
+                world=world,
+                shard=shard,
+                epoch=EPOCH,
+                seed=seed,
+                geometry=geometry,
+                counting=True,
+            )
+            self.shards[shard] = Shard(game, schema, self.bus, config)
+            position = self.journal.claim_nowait(shard, EPOCH)
+            self._writers[shard] = Writer(self.journal, shard, position)
+
+    def tick(self, tick: int) -> None:
+        """Step every shard once and make the step durable."""
+        for shard in self.shards.values():
+            shard.tick(tick)
+        for number, shard in self.shards.items():
+            for commit in shard.take_commits():
+                self._writers[number].commit_nowait(commit)
+                shard.committed(commit.tick)
+        self._deliver()
+
+    def records(self, shard: int) -> list[Record]:
+        """The tick records of a shard's journal, oldest first."""
+        return [record for record in self.journal.read(shard, 0) if record.to is None]
+
+    def tally(self) -> Tally:
+        """Every entity by id: lost, doubled, alive, between two shards."""
+        return tally(shard.census() for shard in self.shards.values())
+
+    def _deliver(self) -> None:
+        for number, shard in self.shards.items():
+            for source in shard.sources:
+                after = self._delivered.setdefault((source, number), 0)
+                for record in self.journal.follow_nowait(source, number, after):
+                    if not shard.deliver(source, record.position, record.data):
+                        break
+                    self._delivered[source, number] = record.position
