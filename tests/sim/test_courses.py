@@ -1,6 +1,8 @@
 """Courses: what the engine integrates is what every receiver evaluates, step for step."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 
@@ -16,6 +18,7 @@ from sim.courses import travelled
 from sim.specs import CourseSpec
 
 Drive = Callable[[World], Any]
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "courses.json").read_text())
 
 
 def spec(num: int, den: int) -> CourseSpec:
@@ -36,23 +39,11 @@ def test_the_simulation_and_the_protocol_evaluate_alike(
     assert int(way[0]) == evaluate(0, speed, age, num, den)
 
 
-@pytest.mark.parametrize(
-    ("p0", "v", "age", "num", "den", "expected"),
-    [
-        (0, 61440, 1, 1, 5, 12288),
-        (0, 1, 2, 1, 5, 0),
-        (0, 1, 3, 1, 5, 1),
-        (0, -1, 2, 1, 5, 0),
-        (0, -1, 3, 1, 5, -1),
-        (100, 1, 1, 1, 2, 101),  # a half goes up
-        (100, -1, 1, 1, 2, 100),
-        (-7, 1920, 7, 16, 5, 43001),
-        (4_194_304, -16384, 32_000, 16, 5, -1_673_527_296),
-    ],
-)
-def test_golden_positions(p0: int, v: int, age: int, num: int, den: int, expected: int) -> None:
-    assert evaluate(p0, v, age, num, den) == expected
-    assert p0 + int(travelled(spec(num, den), np.array([v]), np.array([age]))[0]) == expected
+def test_golden_positions() -> None:
+    for p0, v, age, num, den, expected in VECTORS["cases"]:
+        assert evaluate(p0, v, age, num, den) == expected
+        way = travelled(spec(num, den), np.array([v]), np.array([age]))
+        assert p0 + int(way[0]) == expected
 
 
 # --- in a world ----------------------------------------------------------------------------------

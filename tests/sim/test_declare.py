@@ -157,6 +157,29 @@ def test_a_world_larger_than_its_coordinates_is_refused() -> None:
         new_game(size=(1024, 256)).entity(motion=motion.Free())(Boat)
 
 
+FINE = quant(-2048, 2048, 1 / 4, sim_step=2.0**-21)
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"vx": bool}, "needs vx, quant floats"),
+        ({"y": Annotated[Coord, server_only]}, "needs y|everybody sees"),
+        ({"vy": Annotated[Speed, owner_only]}, "everybody sees"),
+        ({"vy": Annotated[float, quant(-64, 63, 1 / 4)]}, "vx and vy must have the same steps"),
+        ({"vx": Annotated[float, FINE], "vy": Annotated[float, FINE]}, "too fine for 32 bits"),
+        (dict.fromkeys(("vx", "vy"), Annotated[float, quant(-64, 63, 0.3141592653)]), "no simple"),
+        ({"thrust_x": bool}, "the motion has a column so named"),
+    ],
+)
+def test_a_course_needs_fields_that_can_follow_it(changed: dict[str, Any], says: str) -> None:
+    notes = {"x": Coord, "y": Coord, "vx": Speed, "vy": Speed} | changed
+    cls = attrs.make_class("Boat", list(notes))
+    cls.__annotations__ = notes
+    with pytest.raises(DeclarationError, match=says):
+        new_game(tick_hz=17).entity(motion=motion.Thrust(accel=9, drag=1, max_speed=9))(cls)
+
+
 def test_ghost_fields_must_be_public() -> None:
     with pytest.raises(DeclarationError, match="no public field"):
         new_game().entity(ghost_fields=("weight",))(Stone)
