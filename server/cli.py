@@ -36,7 +36,7 @@ def build_app(config: Path | None = None) -> App:
         ),
         version=f"shoal {version('shoal')}",
     )
-    sources = [
+    sources: tuple[Env, Toml] = (
         Env("SHOAL_", command=False),
         Toml(
             config or CONFIG_DEFAULT,
@@ -44,7 +44,7 @@ def build_app(config: Path | None = None) -> App:
             use_commands_as_keys=False,
             must_exist=config is not None,
         ),
-    ]
+    )
     for command in (serve, demo):
         app.command(App(name=command.__name__, default_command=command, config=sources))
     for entry in entry_points(group="shoal.commands"):

@@ -1,0 +1,206 @@
+"""One process that is a whole world: all shards, one gateway, bus and journal in memory.
+
+Past one process the same services run on an engine; here they are only wired together and ended in
+order. SIGINT and SIGTERM drain: nobody joins any more, everybody is told goodbye with a reason, and
+the process ends within a deadline. A second signal ends it at once.
+
+Must not know: what services do inside.
+"""
+
+import signal
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+
+import attrs
+import structlog
+import trio
+
+from protocol.errors import CloseCode
+from protocol.geometry import Geometry
+from protocol.schema import Schema
+from server.cluster.bus import MemoryBus
+from server.cluster.directory import MemoryDirectory
+from server.cluster.journal import MemoryJournal
+from server.games import load_game
+from server.gateway.core import GatewayConfig
+from server.gateway.service import RunningGateway, run_gateway
+from server.net.listen import ListenConfig
+from server.observe.intervals import Intervals
+from server.observe.logs import configure_logs
+from server.settings import Settings, SettingsError
+from server.shard.host import Shard, ShardConfig
+from server.shard.schedule import Schedule
+from server.shard.service import Node, OwnedShard, own_shard, run_node
+from sim import Game
+
+__all__ = ["Process", "run_process", "serve_forever"]
+
+_log = structlog.get_logger(__name__)
+
+GATEWAY_NAME = "here"
+FIRST_TICK_AFTER_S = 0.2  # everything listens by then
+
+
+@attrs.frozen(eq=False)
+class Process:
+    """A world that runs in this process."""
+
+    node: Node
+    gateway: RunningGateway
+    intervals: Intervals
+    url: str
+    drain_s: float
+
+    async def shut_down(self, reason: str) -> None:
+        """Let nobody in, say goodbye to everybody, finish the tick; takes `drain_s` at most."""
+        self.node.drain()
+        await self.gateway.shut_down(deadline_s=self.drain_s, code=CloseCode.RESTART, reason=reason)
+        self.node.stop()
+
+
+async def run_process(
+    game: Game,
+    settings: Settings,
+    *,
+    counting: bool = False,
+    on_tick: Callable[[int], None] = lambda _: None,
+    task_status: trio.TaskStatus[Process] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run `game` as `settings` say until it is shut down or cancelled.
+
+    `counting` keeps every entity's id for a census. `on_tick` is called after all shards stepped.
+    Error handling: raises SettingsError when the world cannot be cut so, ListenError when the
+    address cannot be had.
+    """
+    schema = Schema.from_data(game.describe())
+    geometry = _geometry(schema, settings)
+    bus, journal = MemoryBus(), MemoryJournal()
+    directory = MemoryDirectory(trio.current_time)
+    owned = await _own_all(
+        partial(_make_shard, game, schema, geometry, bus, settings, counting),
+        geometry,
+        settings,
+        directory,
+        journal,
+    )
+    schedule = Schedule(trio.current_time() + FIRST_TICK_AFTER_S, schema.hz)
+    intervals = Intervals()
+
+    def ticked(tick: int) -> None:
+        intervals.mark(trio.current_time())
+        on_tick(tick)
+
+    async with trio.open_nursery() as nursery:
+        gateway = await nursery.start(
+            partial(
+                run_gateway,
+                GatewayConfig(
+                    name=GATEWAY_NAME,
+                    world=settings.world,
+                    schema=schema,
+                    geometry=geometry,
+                    clients_max=settings.clients_max,
+                    reveal=settings.reveal,
+                ),
+                bus=bus,
+                schedule=schedule,
+                host=settings.host,
+                port=settings.port,
+                listen_config=ListenConfig(
+                    origins=settings.origins,
+                    clients_max=settings.clients_max,
+                    clients_per_address_max=settings.clients_per_address_max,
+                ),
+            )
+        )
+        node = await nursery.start(
+            partial(run_node, owned, journal=journal, schedule=schedule, on_tick=ticked)
+        )
+        url = f"ws://{settings.host}:{gateway.port}"
+        _log.info("serving", game=game.name, url=url, shards=len(owned), hz=schema.hz)
+        task_status.started(Process(node, gateway, intervals, url, settings.drain_s))
+
+
+def serve_forever(game_name: str, settings: Settings) -> None:
+    """Run the game of that name until a signal ends it."""
+    configure_logs(settings.log_level, settings.log_format)
+    trio.run(_serve, load_game(game_name), settings)
+
+
+async def _serve(game: Game, settings: Settings) -> None:
+    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async with trio.open_nursery() as nursery:
+            process = await nursery.start(run_process, game, settings)
+            nursery.start_soon(_end_on_signal, signals, process, nursery.cancel_scope)
+
+
+async def _end_on_signal(
+    signals: AsyncIterator[int], process: Process, scope: trio.CancelScope
+) -> None:
+    asked = False
+    async with trio.open_nursery() as nursery:
+        async for number in signals:
+            name = signal.Signals(number).name
+            if asked:
+                _log.warning("ending at once", signal=name)
+                scope.cancel()
+                return
+            asked = True
+            _log.info("draining", signal=name, deadline_s=process.drain_s)
+            nursery.start_soon(_drain, process, scope)
+
+
+async def _drain(process: Process, scope: trio.CancelScope) -> None:
+    await process.shut_down("the server is shutting down")
+    _log.info("ended")
+    scope.cancel()
+
+
+def _geometry(schema: Schema, settings: Settings) -> Geometry:
+    try:
+        return Geometry.grid(*schema.size, schema.cell, schema.interest, settings.shard_grid)
+    except ValueError as error:
+        raise SettingsError(f"shards: {error}") from None
+
+
+def _make_shard(
+    game: Game,
+    schema: Schema,
+    geometry: Geometry,
+    bus: MemoryBus,
+    settings: Settings,
+    counting: bool,  # noqa: FBT001 - bound by keyword below
+    shard: int,
+    epoch: int,
+) -> Shard:
+    config = ShardConfig(
+        world=settings.world,
+        shard=shard,
+        epoch=epoch,
+        seed=settings.seed,
+        geometry=geometry,
+        grace_ticks=round(settings.resume_grace_s * schema.hz),
+        counting=counting,
+    )
+    return Shard(game, schema, bus, config)
+
+
+async def _own_all(
+    make: Callable[[int, int], Shard],
+    geometry: Geometry,
+    settings: Settings,
+    directory: MemoryDirectory,
+    journal: MemoryJournal,
+) -> list[OwnedShard]:
+    owned = []
+    for shard in geometry.shards:
+        one = await own_shard(
+            partial(make, shard),
+            shard,
+            world=settings.world,
+            directory=directory,
+            journal=journal,
+        )
+        assert one is not None, "nobody contends within one process"
+        owned.append(one)
+    return owned
