@@ -5,7 +5,7 @@ game's reach, and only up to the tick before the one that runs: then it does not
 of a node steps first. A frame that was missed is asked for, as any gateway does.
 
 An entity that this shard has just handed over stays a ghost on its course until its new owner
-shows it, so that rules never lose sight of it.
+has taken it, so that rules never lose sight of it.
 
 Must not know: worlds, sessions, the journal, the bus.
 """
@@ -97,13 +97,16 @@ class Ghosts:
         neighbour.waiting.append(frame)
 
     def linger(self, batches: Iterable[GuestBatch]) -> None:
-        """Keep entities that were cut out, as ghosts, until their new owner shows them."""
+        """Keep entities that were cut out, as ghosts, while they are in transit."""
         self._lingering += batches
 
-    def columns(self, now: int, step: int, here: frozenset[int] | set[int]) -> list[GhostColumns]:
+    def columns(
+        self, now: int, step: int, *, here: set[int], in_transit: set[int]
+    ) -> list[GhostColumns]:
         """All ghosts at the end of tick `now` - 1, by kind.
 
-        `step` is the world's own at that moment; `here` are the entities that are or become owned.
+        `step` is the world's own at that moment; `here` are the entities that are or become owned,
+        `in_transit` those that were handed over and not taken yet.
         """
         for shard in sorted(self._neighbours):
             self._catch_up(shard, self._neighbours[shard], now)
@@ -111,7 +114,7 @@ class Ghosts:
             batch for batch in self._lingering if now - batch.tick <= limits.LINGER_TICKS
         ]
         self._owners = {}
-        found = [self._kind(kind, now, step, here) for kind in range(len(self._forms))]
+        found = [self._kind(kind, now, step, here, in_transit) for kind in range(len(self._forms))]
         return [ghosts for ghosts in found if len(ghosts.ids)]
 
     # --- following a neighbour -------------------------------------------------------------------
@@ -149,7 +152,7 @@ class Ghosts:
     # --- columns ---------------------------------------------------------------------------------
 
     def _kind(
-        self, kind: int, now: int, step: int, here: frozenset[int] | set[int]
+        self, kind: int, now: int, step: int, here: set[int], in_transit: set[int]
     ) -> GhostColumns:
         form = self._forms[kind]
         sources: list[Columns] = []
@@ -159,33 +162,33 @@ class Ghosts:
             ids, _, fields, course = table.columns(kind)
             late = min(now - 1 - table.tick, limits.LINGER_TICKS)
             rows = _rows(form, fields, None if course is None else tuple(course), table.step + late)
-            sources.append(self._unseen(ids, rows, seen, np.full(len(ids), shard)))
+            owners = [(entity, shard) for entity in ids.tolist()]
+            sources.append(self._unseen(ids, rows, seen, owners))
         for batch in self._lingering:
             if batch.kind == kind:
+                ids = batch.rows.ids
                 rows = _rows(form, batch.rows.fields, batch.rows.course, step)
-                sources.append(self._unseen(batch.rows.ids, rows, seen, batch.to))
-        columns = (
-            {name: np.concatenate([rows[name] for _, rows in sources]) for name in form.fields}
-            if sources
-            else {}
-        )
-        ids = np.concatenate([ids for ids, _ in sources]) if sources else np.empty(0, np.uint64)
-        return GhostColumns(kind, ids, columns)
+                owners = list(zip(ids.tolist(), batch.to.tolist(), strict=True))
+                seen.update(entity for entity, _ in owners if entity not in in_transit)
+                sources.append(self._unseen(ids, rows, seen, owners))
+        columns: dict[str, npt.NDArray[Any]] = {}
+        if not sources:
+            return GhostColumns(kind, np.empty(0, np.uint64), columns)
+        for name in form.fields:
+            columns[name] = np.concatenate([rows[name] for _, rows in sources])
+        return GhostColumns(kind, np.concatenate([ids for ids, _ in sources]), columns)
 
     def _unseen(
         self,
         ids: Ids,
         rows: dict[str, npt.NDArray[Any]],
         seen: set[int],
-        shards: npt.NDArray[np.int64],
+        owners: Sequence[tuple[int, int]],
     ) -> Columns:
         """The rows of entities that no earlier source has; they are seen from now on."""
-        fresh = []
-        for place, (entity, shard) in enumerate(zip(ids.tolist(), shards.tolist(), strict=True)):
-            if entity not in seen:
-                fresh.append(place)
-                self._owners[entity] = shard
-        seen.update(ids.tolist())
+        fresh = [place for place, (entity, _) in enumerate(owners) if entity not in seen]
+        self._owners.update(owners[place] for place in fresh)
+        seen.update(entity for entity, _ in owners)
         if len(fresh) == len(ids):
             return ids, rows
         return ids[fresh], {name: column[fresh] for name, column in rows.items()}

@@ -217,7 +217,9 @@ class Shard:
             return []
         here = set(self.world.owned_ids())
         here.update(coming)
-        ghosts = self._ghosts.columns(tick, self.world.step, here)
+        ghosts = self._ghosts.columns(
+            tick, self.world.step, here=here, in_transit=set(self._outbox.in_transit())
+        )
         self._ghost_count = sum(len(kind.ids) for kind in ghosts)
         return ghosts
 

@@ -1,5 +1,6 @@
-"""A tiny game that crosses borders all the time, and a world of shards on memory, driven by hand."""
+"""A tiny game that crosses borders all the time, and its shards on memory, driven by hand."""
 
+import itertools
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -24,7 +25,9 @@ SIZE = 512.0
 SPEED = 60.0
 
 
-def make_game(balls: int = 50) -> Game:
+def make_game(  # noqa: C901 - a game is declared in one place
+    balls: int = 50, touch_until: int = 10**9
+) -> Game:
     """Balls that bounce about and pass a light to whom they touch; players push themselves."""
     game = Game("balls", size=(SIZE, SIZE), cell=32, interest_radius=(96, 160), reach=40)
     coord = Annotated[float, quant(0, SIZE, step=1 / 16)]
@@ -39,6 +42,7 @@ def make_game(balls: int = 50) -> Game:
         vx: speed = 0
         vy: speed = 0
         light: count = 0
+        given: count = 0
 
     @game.entity(ghost_fields=("hops",))
     @attrs.define
@@ -129,13 +133,16 @@ def make_game(balls: int = 50) -> Game:
     @game.system
     def touch(world: World) -> None:
         """Each ball gives a light to the next one at hand, wherever it lives."""
-        everyone = world.everyone(Ball)
+        if world.step > touch_until:
+            return
+        everyone, given = world.everyone(Ball), world[Ball].given
         for place in range(0, everyone.owned, 10):
             gap = abs(everyone.x - everyone.x[place]) + abs(everyone.y - everyone.y[place])
             gap[place] = np.inf
             other = int(np.argmin(gap))
             if gap[other] < 30:
                 world.command(int(everyone.id[other]), shine, amount=1)
+                given[place] += 1
 
     @game.interest(Player)
     def eyes(players: Any) -> Any:
@@ -169,10 +176,9 @@ class Watcher:
 
     def apply(self, frame: Frame) -> Changes:
         changes = Changes()
-        bounds = frame.offsets.tolist()
         updates = [
             cbor.loads_arrays(frame.blob[start:end])
-            for start, end in zip(bounds, bounds[1:], strict=False)
+            for start, end in itertools.pairwise(frame.offsets.tolist())
         ]
         self.replica.tick = max(self.replica.tick, frame.tick)
         self.replica.apply_group(frame.shard, frame.epoch, frame.tick, frame.step, updates, changes)
@@ -267,4 +273,7 @@ def cluster() -> Cluster:
 
 @pytest.fixture
 def make_cluster() -> Callable[..., Cluster]:
-    return lambda balls=50, **config: Cluster(make_game(balls), **config)
+    def make(balls: int = 50, touch_until: int = 10**9, **config: Any) -> Cluster:
+        return Cluster(make_game(balls, touch_until), **config)
+
+    return make
