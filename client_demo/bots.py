@@ -52,10 +52,11 @@ async def run_bots(options: BotOptions, report: Report) -> dict[str, Any]:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(crowd.join_all, nursery.cancel_scope)
-            nursery.start_soon(crowd.report_every_second, report)
+            reporting = await nursery.start(crowd.report_every_second, report)
             with trio.move_on_after(options.seconds or float("inf")):
                 async for _ in signals:
                     break
+            reporting.cancel()  # the final report is the last
             await crowd.leave_all()
             nursery.cancel_scope.cancel()
     if crowd.error is not None and not crowd.bots:
@@ -91,10 +92,16 @@ class _Crowd:
             self.bots.discard(bot)
             self.tally.remove(bot.connection)
 
-    async def report_every_second(self, report: Report) -> None:
-        while True:
-            await trio.sleep(1)
-            report(self.tally.second(trio.current_time()))
+    async def report_every_second(
+        self,
+        report: Report,
+        task_status: trio.TaskStatus[trio.CancelScope] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        with trio.CancelScope() as scope:
+            task_status.started(scope)
+            while True:
+                await trio.sleep(1)
+                report(self.tally.second(trio.current_time()))
 
     async def leave_all(self) -> None:
         self.tally.settle(trio.current_time())

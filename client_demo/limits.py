@@ -22,6 +22,7 @@ LEAVE_S: Final = 2.0  # for all bots to say goodbye; then they are dropped
 # --- screen --------------------------------------------------------------------------------------
 FRAMES_PER_S: Final = 10.0
 FIRST_PICTURE_S: Final = 5.0  # how long `watch --once` waits for the world to show itself
+SCORES_S: Final = 1.5  # and then for the scores, which are told once a second
 MAP_COLUMNS_MIN, MAP_ROWS_MIN = 16, 6  # a smaller terminal shows no map
 
 if BACKOFF_S_FIRST > BACKOFF_S_MAX:

@@ -1,4 +1,4 @@
-"""A terminal that is painted often: only lines that have changed are written.
+"""A terminal that is painted often: only characters that have changed are written.
 
 Over SSH that is what decides whether ten pictures a second are smooth. Resizing is noticed at the
 next picture. Leaving the context gives the terminal back as it was.
@@ -11,12 +11,14 @@ import sys
 import termios
 import tty
 from collections.abc import Sequence
+from itertools import groupby
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 from rich.color import ColorSystem
 from rich.console import Console
 from rich.segment import Segment
+from rich.style import Style
 
 __all__ = ["Screen"]
 
@@ -29,6 +31,10 @@ _SYSTEMS: Final = {
     "256": ColorSystem.EIGHT_BIT,
     "truecolor": ColorSystem.TRUECOLOR,
 }
+_PLAIN: Final = Style.null()
+_GAP: Final = 6  # columns; about what moving the cursor costs
+
+_Cells: TypeAlias = list[tuple[str, Style]]
 
 
 class Screen:
@@ -37,7 +43,7 @@ class Screen:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._system = _SYSTEMS.get(console.color_system or "")
-        self._shown: list[str] = []
+        self._shown: list[_Cells] = []
         self._size = (0, 0)
         self._saved: list[Any] | None = None
 
@@ -68,30 +74,50 @@ class Screen:
         if self._size != self.size:
             self._size = self.size
             self._shown = []
-        texts = [self._ansi(line) for line in lines[: self._size[1]]]
-        known = self._shown + [""] * (len(texts) - len(self._shown))
+        fresh = not self._shown
+        picture = [_cells(line) for line in lines[: self._size[1]]]
+        known = self._shown + [[]] * (len(picture) - len(self._shown))
         changes = [
-            f"\x1b[{row};1H{text}"
-            for row, (text, old) in enumerate(zip(texts, known, strict=False), start=1)
-            if text != old
+            self._change(row, column, cells[column:end])
+            for row, (cells, old) in enumerate(zip(picture, known, strict=False), start=1)
+            if cells != old
+            for column, end in _differences(cells, old)
         ]
-        if not self._shown:
-            changes.insert(0, "\x1b[0m\x1b[2J")
-        self._shown = texts
-        return self._write(_BEGIN + "".join(changes) + _END) if changes else 0
+        self._shown = picture
+        if not changes:
+            return 0
+        return self._write(_BEGIN + ("\x1b[0m\x1b[2J" if fresh else "") + "".join(changes) + _END)
 
-    def _ansi(self, line: Sequence[Segment]) -> str:
-        return "".join(
-            segment.style.render(segment.text, color_system=self._system)
-            if segment.style is not None
-            else segment.text
-            for segment in line
+    def _change(self, row: int, column: int, cells: _Cells) -> str:
+        runs = groupby(cells, key=lambda cell: cell[1])
+        return f"\x1b[{row};{column + 1}H" + "".join(
+            style.render("".join(character for character, _ in run), color_system=self._system)
+            for style, run in runs
         )
 
     def _write(self, text: str) -> int:
         self._console.file.write(text)
         self._console.file.flush()
         return len(text)
+
+
+def _cells(line: Sequence[Segment]) -> _Cells:
+    return [(character, segment.style or _PLAIN) for segment in line for character in segment.text]
+
+
+def _differences(cells: _Cells, old: _Cells) -> list[tuple[int, int]]:
+    """The spans of columns to write anew; those close together are one, to save moving there."""
+    if len(cells) != len(old):
+        return [(0, len(cells))]
+    spans: list[tuple[int, int]] = []
+    for column, (cell, before) in enumerate(zip(cells, old, strict=True)):
+        if cell == before:
+            continue
+        if spans and column - spans[-1][1] < _GAP:
+            spans[-1] = spans[-1][0], column + 1
+        else:
+            spans.append((column, column + 1))
+    return spans
 
 
 def read_keys() -> str:

@@ -8,13 +8,13 @@ Must not know: trio-websocket, the wire.
 
 import sys
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import attrs
 import trio
 from rich.console import Console
-from rich.segment import Segments
+from rich.segment import Segment, Segments
 
 from client_demo import limits
 from client_demo.chart import Crowd, crowds
@@ -59,17 +59,22 @@ async def run_watch(options: WatchOptions, console: Console) -> None:
 
 
 async def _wait_world(connection: Connection) -> None:
-    """Wait until something is to be seen, and a moment more for the rest of it."""
-    with trio.move_on_after(limits.FIRST_PICTURE_S):
-        while not len(connection.client.replica or ()):  # noqa: ASYNC110 - a poll for one picture
+    """Wait until all that lives has been told of, and the score board too."""
+    client = connection.client
+    await _wait_until(lambda: bool(client.replica), limits.FIRST_PICTURE_S)
+    await _wait_until(lambda: bool(client.scores), limits.SCORES_S)
+
+
+async def _wait_until(happened: Callable[[], bool], seconds: float) -> None:
+    with trio.move_on_after(seconds):
+        while not happened():  # noqa: ASYNC110 - a few polls for one picture
             await trio.sleep(0.05)
-        await trio.sleep(0.5)
 
 
 def _print_once(connection: Connection, url: str, console: Console) -> None:
     columns, rows = console.size.width, max(console.size.height - 1, 24)
-    for line in paint(_view(connection, url, Meter()), columns, rows):
-        console.print(Segments(line), end="\n", soft_wrap=True)
+    lines = paint(_view(connection, url, Meter()), columns, rows)
+    console.print(Segments([part for line in lines for part in (*line, Segment.line())]), end="")
 
 
 async def _watch(connection: Connection, options: WatchOptions, console: Console) -> None:
@@ -78,10 +83,12 @@ async def _watch(connection: Connection, options: WatchOptions, console: Console
         async with trio.open_nursery() as nursery:
             if sys.stdin.isatty():
                 nursery.start_soon(_quit_on_key, nursery.cancel_scope)
+            due = trio.current_time()
             while True:
                 meter.note(connection, trio.current_time())
                 screen.show(paint(_view(connection, options.url, meter), *screen.size))
-                await trio.sleep(1 / options.frames_per_s)
+                due = max(due + 1 / options.frames_per_s, trio.current_time())
+                await trio.sleep_until(due)
 
 
 async def _quit_on_key(scope: trio.CancelScope) -> None:
