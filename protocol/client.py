@@ -16,7 +16,7 @@ import attrs
 
 from protocol import limits, messages
 from protocol.clock import InputPacer, RoundTrip, Timeline
-from protocol.connection import Connection
+from protocol.connection import Connection, State
 from protocol.errors import LocalProtocolError
 from protocol.foresight import Foresight, PredictorFactory
 from protocol.geometry import Geometry
@@ -148,6 +148,11 @@ class Client:
         """Whether the welcome and a first snapshot are here."""
         return self.timeline is not None and self.timeline.started
 
+    @property
+    def playing(self) -> bool:
+        """Whether the link is up and the server has let this client in."""
+        return self._connection.state is State.PLAYING
+
     # --- bytes in --------------------------------------------------------------------------------
 
     def receive(self, data: bytes, now: float) -> Message:
@@ -190,7 +195,7 @@ class Client:
 
     def tick(self, now: float) -> None:
         """Do what time has brought: acknowledgements, pings, requests for keyframes."""
-        if self.welcome is None or self.goodbye is not None or self.replica is None:
+        if not self.playing or self.replica is None:
             return
         if now >= self._ack_due and self.replica.tick > self._acked:
             self._acked = self.replica.tick
@@ -207,6 +212,8 @@ class Client:
 
     def send_input(self, kind: str, values: Mapping[str, object], now: float) -> int:
         """Send an intent by the names of its kind and fields; gives its number.
+
+        While the link is lost it is kept, and sent when the session is back.
 
         Raises LocalProtocolError before the first snapshot, and for values that do not fit.
         """
@@ -236,7 +243,8 @@ class Client:
             self.foresight.sent(
                 entry, kind, {f.name: v for f, v in numbers if not isinstance(v, str)}
             )
-        self._say(entry)
+        if self.playing:
+            self._say(entry)  # else it waits with the unacknowledged ones for the link to be back
         return self._seq
 
     # --- what to show ----------------------------------------------------------------------------
