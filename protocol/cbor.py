@@ -1,8 +1,8 @@
 """CBOR as Shoal speaks it: a strict subset of RFC 8949, with the typed arrays of RFC 8746.
 
-Definite lengths only, text or byte strings as map keys, no NaN and no infinity, no simple values but
-false, true and null, nothing after the item. Reading checks and blames the peer; writing trusts.
-What the strict decoder costs and why each option is set was measured for cbor2 6.3.
+Definite lengths only, text or byte strings as map keys, no NaN and no infinity, no simple values
+but false, true and null, nothing after the item. Reading checks and blames the peer; writing
+trusts. What the strict decoder costs and why each option is set was measured for cbor2 6.3.
 
 Must not know: messages.
 """

@@ -1,0 +1,200 @@
+"""A small world for the protocol's tests and vectors, and shards in it with a random history.
+
+Not a test module: `conftest.py` loads it and gives it to tests as the fixture `worlds`. The schema
+has one kind with a course and one without; the world is four cells wide and two high.
+"""
+
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import numpy as np
+
+from protocol import courses
+from protocol.geometry import Geometry
+from protocol.parts import CourseRows, KindRows, PartTable, Reason
+from protocol.schema import Schema
+
+FISH, ROCK = 0, 1
+CELLS = 8
+SCHEMA = {
+    "game": "test",
+    "hash": "0011223344556677",
+    "hz": 20,
+    "size": [256.0, 128.0],
+    "cell": 64.0,
+    "interest": [64.0, 128.0],
+    "jump": 32.0,
+    "kinds": [
+        {
+            "name": "Fish",
+            "fields": [
+                {"name": "hp", "type": "u8", "lo": 0.0, "step": 1.0, "axis": None},
+                {"name": "name", "type": "text:8", "lo": 0.0, "step": 1.0, "axis": None},
+            ],
+            "course": {
+                "step": 1 / 4096,
+                "speed_step": 1 / 64,
+                "num": 16,
+                "den": 5,
+                "speed_type": "i16",
+            },
+            "private": [{"name": "air", "type": "u16", "lo": 0.0, "step": 0.5, "axis": None}],
+            "motion": None,
+        },
+        {
+            "name": "Rock",
+            "fields": [
+                {"name": "x", "type": "u16", "lo": 0.0, "step": 1 / 16, "axis": 0},
+                {"name": "y", "type": "u16", "lo": 0.0, "step": 1 / 16, "axis": 1},
+                {"name": "owner", "type": "u64", "lo": 0.0, "step": 1.0, "axis": None},
+            ],
+            "course": None,
+            "private": [],
+            "motion": None,
+        },
+    ],
+    "inputs": [
+        {
+            "name": "Steer",
+            "once": False,
+            "fields": [
+                {"name": "dx", "type": "u8", "lo": -1.0, "step": 0.01},
+                {"name": "note", "type": "text:4", "lo": 0.0, "step": 1.0},
+            ],
+        }
+    ],
+    "events": [
+        {
+            "name": "Hit",
+            "durable": False,
+            "fields": [{"name": "by", "type": "u64", "lo": 0.0, "step": 1.0}],
+        }
+    ],
+}
+
+
+def make_schema() -> Schema:
+    return Schema.from_data(SCHEMA)
+
+
+def make_geometry(shards: tuple[int, int] = (2, 1)) -> Geometry:
+    return Geometry.grid(256, 128, 64, (64, 128), shards=shards)
+
+
+@attrs.define
+class Being:
+    """A fish or a rock, in wire integers; a rock's course is empty."""
+
+    id: int
+    kind: int
+    cell: int
+    values: list[Any]
+    course: tuple[int, ...] = ()
+    handle: int = -1
+
+
+class Shard:
+    """A table of parts with its entities beside it; `tell` publishes a tick."""
+
+    def __init__(self, number: int, seed: int, schema: Schema, geometry: Geometry) -> None:
+        self.table = PartTable(schema, geometry)
+        self.table.shard, self.table.epoch = number, 1
+        self.chance = random.Random(seed)
+        self.beings: dict[int, Being] = {}
+        self.reasons: dict[int, tuple[Reason, int]] = {}
+        self.tick = self.step = 0
+        self._newest = (number + 1) << 40
+
+    def below(self, bound: int) -> int:
+        # random() alone is the same in all versions of Python.
+        return int(self.chance.random() * bound)
+
+    def spawn(self, kind: int, cell: int) -> Being:
+        self._newest += 1
+        being = Being(self._newest, kind, cell, [])
+        if kind == FISH:
+            being.values = [self.below(100), f"f{self.below(1000)}".encode()]
+            being.course = (self._place(), self._place(), self._speed(), self._speed(), self.step)
+        else:
+            corner = self.table.geometry.cell_origin(cell)
+            being.values = [int(side * 16) + self.below(1024) for side in corner]
+            being.values.append(self.below(2**60) * 16 + 5)
+        self.beings[being.id] = being
+        return being
+
+    def _place(self) -> int:
+        return self.below(2**30) - 2**20
+
+    def _speed(self) -> int:
+        return self.below(2**16) - 2**15
+
+    def turn(self, being: Being) -> None:
+        x0, y0, vx, vy, step0 = being.course
+        age = self.step - 1 - step0
+        if age < 0:
+            return
+        x, y = (courses.evaluate(p, v, age, 16, 5) for p, v in ((x0, vx), (y0, vy)))
+        being.course = (x, y, self._speed(), self._speed(), self.step - 1)
+
+    def jump(self, being: Being, age: int = 1) -> None:
+        being.course = (
+            self._place(), self._place(), self._speed(), self._speed(), self.step - age,
+        )  # fmt: skip
+
+    def leave(self, being: Being, reason: Reason = Reason.GONE, target: int = 0) -> None:
+        del self.beings[being.id]
+        self.reasons[being.id] = (reason, target)
+
+    def take(self, being: Being) -> None:
+        """Somebody whom another shard let go of."""
+        self.beings[being.id] = attrs.evolve(being, handle=-1)
+
+    def live(self) -> None:
+        """A random step of everybody."""
+        for _ in range(self.below(3)):
+            self.spawn(FISH if self.below(4) else ROCK, self.below(CELLS))
+        for being in list(self.beings.values()):
+            what = self.below(24)
+            if what == 0:
+                self.leave(being, Reason.GONE)
+            elif what == 1:
+                being.cell = self.below(CELLS)
+            elif what < 6:
+                being.values[-1 if being.kind == ROCK else 0] = self.below(100)
+            elif what < 11 and being.kind == FISH:
+                self.turn(being)
+            elif what == 11 and being.kind == FISH:
+                self.jump(being)
+
+    def tell(self, ticks: int = 1) -> None:
+        """Publish the present state at a later tick."""
+        self.tick += ticks
+        self.table.begin(self.tick, self.step)
+        for kind in (FISH, ROCK):
+            beings = [being for being in self.beings.values() if being.kind == kind]
+            rows = self._rows(kind, beings)
+            self.table.write(self.tick, self.step, kind, rows, self.reasons)
+            for being, handle in zip(beings, rows.handles.tolist(), strict=True):
+                being.handle = handle
+        self.table.finish()
+        self.reasons = {}
+
+    def _rows(self, kind: int, beings: Sequence[Being]) -> KindRows:
+        slab = self.table.slabs[kind]
+        course = None
+        if kind == FISH:
+            stacked = np.array([b.course for b in beings], np.int64).reshape(-1, 5).T
+            course = CourseRows(*stacked)
+        fields: Mapping[str, Any] = {
+            field.name: np.array([b.values[i] for b in beings], field.dtype)
+            for i, field in enumerate(slab.kind.fields)
+        }
+        return KindRows(
+            handles=np.array([b.handle for b in beings], np.int64),
+            ids=np.array([b.id for b in beings], np.uint64),
+            cells=np.array([b.cell for b in beings], np.int32),
+            fields=fields,
+            course=course,
+        )
