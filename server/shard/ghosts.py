@@ -160,6 +160,8 @@ class Ghosts:
         for shard in sorted(self._neighbours):
             table = self._neighbours[shard].table
             ids, _, fields, course = table.columns(kind)
+            if not len(ids):
+                continue
             late = min(now - 1 - table.tick, limits.LINGER_TICKS)
             rows = _rows(form, fields, None if course is None else tuple(course), table.step + late)
             owners = [(entity, shard) for entity in ids.tolist()]
