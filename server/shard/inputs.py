@@ -87,13 +87,15 @@ class InputBuffer:
 
     def to_data(self) -> list[Any]:
         """Plain data for a handoff or a checkpoint."""
-        return [self.seen, self.applied, [[*row[:4], list(row.values)] for row in self._pending]]
+        rows = [[*row[:4], list(row.values)] for row in self._pending]
+        return [self.seen, self.applied, self.margin, rows]
 
     @classmethod
     def from_data(cls, data: list[Any]) -> "InputBuffer":
         """The buffer that `to_data` described."""
-        seen, applied, rows = data
+        seen, applied, margin, rows = data
         buffer = cls(seen, applied)
+        buffer.margin = margin
         for seq, due, view, kind, values in rows:
             buffer._pending.append(PendingInput(seq, due, view, kind, tuple(values)))
         return buffer
