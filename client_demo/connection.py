@@ -157,7 +157,7 @@ class Connection:
         with trio.move_on_after(limits.CLOSE_S):
             if self._socket is not None:
                 try:
-                    await self._send(self._socket, self.client.leave())
+                    await self._socket.send_message(self.client.leave())
                     await self._socket.aclose()
                 except ConnectionClosed:
                     pass
@@ -214,7 +214,9 @@ class Connection:
             nursery.start_soon(self._keep_time, socket, client)
             before = client.welcome
             while True:
-                data = await socket.get_message()
+                data = await self._next_message(socket)
+                if self._left.is_set():
+                    continue  # the client has said goodbye; what was under way is not for it
                 self._messages_received += 1
                 if isinstance(data, str):
                     raise RemoteProtocolError("a text message")
@@ -246,9 +248,17 @@ class Connection:
             receive_buffer_size=limits.RECEIVE_BYTES,
         )
 
+    async def _next_message(self, socket: WebSocketConnection) -> bytes | str:
+        try:
+            return await socket.get_message()
+        except ConnectionClosed:
+            await self._wait_left()
+            raise
+
     async def _keep_time(self, socket: WebSocketConnection, client: Client) -> None:
         while True:
             await trio.sleep(1 / self._options.tick_hz)
+            await self._wait_left()
             client.tick(trio.current_time())
             await self._send_outgoing(socket, client)
 
@@ -256,9 +266,17 @@ class Connection:
         for data in client.outgoing():
             await self._send(socket, data)
 
-    @staticmethod
-    async def _send(socket: WebSocketConnection, data: bytes) -> None:
-        await socket.send_message(data)
+    async def _send(self, socket: WebSocketConnection, data: bytes) -> None:
+        try:
+            await socket.send_message(data)
+        except ConnectionClosed:
+            await self._wait_left()
+            raise
+
+    async def _wait_left(self) -> None:
+        """While leaving, wait: `leave` ends the link when its closing handshake is done."""
+        if self._left.is_set():
+            await trio.sleep_forever()
 
     async def _end_link(self) -> None:
         stream, self._stream = self._stream, None

@@ -1,0 +1,148 @@
+"""A client joins, stays, and comes back whenever that makes sense.
+
+Real sockets on the loopback: what is tested is the transport. Pauses are cut to milliseconds.
+"""
+
+from contextlib import asynccontextmanager
+
+import pytest
+import trio
+
+from client_demo import limits
+from client_demo.connection import Connection, ConnectionEndedError, LinkOptions
+from protocol.client import Client
+from protocol.errors import CloseCode
+from protocol.messages import Bye, Hello, Scores
+from server.net.link import Sent
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    monkeypatch.setattr(limits, "BACKOFF_S_FIRST", 0.01)
+
+
+@asynccontextmanager
+async def joined(server, options: LinkOptions | None = None):
+    connection = Connection(server.url, lambda: Client("ann"), options)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(connection.run)
+        with trio.fail_after(5):
+            await connection.wait_welcomed()
+        yield connection
+        await connection.leave()
+
+
+async def until(happened, complaint: str) -> None:
+    with trio.move_on_after(5):
+        while not happened():  # noqa: ASYNC110 - sockets have no event for it
+            await trio.sleep(0.005)
+    assert happened(), complaint
+
+
+async def test_a_client_says_hello_and_hears_snapshots(still_server):
+    async with still_server() as server, joined(server) as connection:
+        assert connection.open
+        await until(lambda: connection.client.statistics().snapshots > 3, "no snapshots came")
+        (hello,) = server.of(Hello)
+        assert (hello.name, hello.resume) == ("ann", None)
+        assert connection.statistics().bytes_received > 0
+
+
+async def test_a_lost_link_is_resumed_with_the_newest_token(still_server):
+    async with still_server() as server, joined(server) as connection:
+        client = connection.client
+        for round_number in (1, 2):
+            token = client.welcome.token
+            connection.drop()
+            expected = round_number
+            await until(lambda n=expected: connection.statistics().resumes == n, "never resumed")
+            assert server.of(Hello)[-1].resume == token
+            assert client.welcome.token != token, "the token was rotated"
+        assert connection.client is client, "the same client goes on"
+        assert connection.statistics().disconnects == 2
+
+
+async def test_a_server_that_restarts_is_come_back_to(still_server):
+    async with still_server() as server, joined(server) as connection:
+        server.links[0].close(CloseCode.RESTART, "restart")
+        await until(lambda: connection.statistics().resumes == 1, "never resumed")
+        assert connection.open
+
+
+async def test_a_session_that_is_gone_is_begun_anew(still_server):
+    async with still_server() as server, joined(server) as connection:
+        client = connection.client
+        server.sessions_lost = True
+        connection.drop()
+        await until(lambda: len(server.of(Hello)) == 3 and connection.open, "never rejoined")
+        assert [hello.resume is None for hello in server.of(Hello)] == [True, False, True]
+        assert connection.client is not client
+        assert connection.statistics().rejoins == 1
+
+
+@pytest.mark.parametrize("code", [CloseCode.KICKED, CloseCode.TAKEN_OVER, CloseCode.VERSION])
+async def test_who_is_not_wanted_does_not_come_back(still_server, code):
+    async with still_server() as server:
+        connection = Connection(server.url, lambda: Client("ann"))
+        async with trio.open_nursery() as nursery:
+
+            async def play() -> None:
+                with pytest.raises(ConnectionEndedError, match="not you") as caught:
+                    await connection.run()
+                assert caught.value.code == code
+
+            nursery.start_soon(play)
+            await connection.wait_welcomed()
+            server.links[0].close(code, "not you")
+        assert len(server.links) == 1
+
+
+async def test_where_no_server_is_the_client_says_so():
+    connection = Connection("ws://127.0.0.1:9", lambda: Client("ann"))
+    with pytest.raises(ConnectionEndedError, match=r"cannot reach 127\.0\.0\.1:9"):
+        await connection.run()
+    assert not connection.open
+
+
+async def test_a_server_that_speaks_something_else_is_named(still_server, monkeypatch):
+    monkeypatch.setattr("client_demo.connection.SUBPROTOCOL", "chat")
+    async with still_server() as server:
+        with pytest.raises(ConnectionEndedError, match=r"the server at .* refuses"):
+            await Connection(server.url, lambda: Client("ann")).run()
+
+
+async def test_leaving_says_goodbye_and_ends_the_run(still_server):
+    async with still_server() as server:
+        async with joined(server):
+            pass
+        await until(lambda: server.of(Bye), "no goodbye was heard")
+        await until(lambda: server.links[0].closed is not None, "the link stayed open")
+        assert server.links[0].closed.code == 1000
+        assert len(server.links) == 1, "whoever leaves does not come back"
+
+
+async def test_a_paused_client_stops_reading_and_then_reads_everything(still_server):
+    options = LinkOptions(receive_buffer_bytes=4096)
+    async with still_server() as server, joined(server, options) as connection:
+        link = server.links[0]
+        connection.paused = True
+        heard = connection.statistics()
+        board = Scores(tuple((number, "somebody " * 7, 1) for number in range(60)))
+        taken = sum(server.send(link, board) is not Sent.FULL for _ in range(200))
+        assert taken < 100, "a small buffer holds little"
+        paused = connection.statistics()
+        assert paused.bytes_received - heard.bytes_received < 32_000, "nothing much is read"
+        connection.paused = False
+        await until(
+            lambda: connection.statistics().messages_received >= heard.messages_received + taken,
+            "what was sent meanwhile never arrived",
+        )
+
+
+async def test_leaving_interrupts_a_pause_before_coming_back(still_server, monkeypatch):
+    monkeypatch.setattr(limits, "BACKOFF_S_FIRST", 60.0)
+    monkeypatch.setattr(limits, "BACKOFF_S_MAX", 60.0)
+    with trio.fail_after(5):
+        async with still_server() as server, joined(server) as connection:
+            connection.drop()
+            await until(lambda: not connection.open, "the link is lost")
