@@ -225,6 +225,18 @@ def test_a_second_part_is_found_when_the_first_has_gone(schema: Schema, geometry
     assert everything(joiner) == everything(owner.table)
 
 
+def test_who_holds_this_very_tick_is_told_nothing(schema: Schema, geometry: Geometry) -> None:
+    owner = Owner(schema, geometry, 1)
+    owner.spawn(20)
+    for _ in range(64):
+        owner.publish()
+        keys = owner.table.parts_in(range(8))
+        assert owner.table.encode(keys, owner.tick) == [None] * len(keys), (
+            "an update of age 0 would be taken for a keyframe, and clear the part"
+        )
+        assert len(owner.table.encode_changed(owner.tick)[0]) == 0
+
+
 def test_a_turn_sends_no_position(schema: Schema, geometry: Geometry) -> None:
     owner = Owner(schema, geometry, 1)
     owner.fish.append(Fish(7, 2, 50, (1000, 2000, 64, 0, 0)))
