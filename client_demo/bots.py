@@ -118,7 +118,7 @@ class _Bot:
         name, token = f"{options.name}{number}", options.token
         self.connection = Connection(
             options.url,
-            lambda: Client(name=name, token=token.encode() if token else None),
+            lambda: Client(name, token=token.encode() if token else None, playback=False),
             LinkOptions(tick_hz=8.0),  # inputs are sent by thought; this is for acks and pings
         )
         self._chance = random.Random(f"{options.seed}/{number}")  # noqa: S311 - to be repeated
@@ -139,12 +139,11 @@ class _Bot:
         while True:
             pause_s = self._chance.uniform(0.7, 1.3) / self._think_hz
             await trio.sleep(pause_s)
-            if self.connection.open:
+            if self.connection.open and self.connection.client.ready:
                 self._think(self.connection.client, trio.current_time())
 
     def _think(self, client: Client, now: float) -> None:
-        if client.schema is None:
-            return
+        assert client.schema is not None, "the welcome was here"
         if self._brain is None or client is not self._client:  # a new session knows no intents
             self._brain, self._client = brain_for(client.schema, self._chance), client
         senses = perceive(client, now)

@@ -103,6 +103,7 @@ class Connection:
         self._socket: WebSocketConnection | None = None
         self._link_scope = trio.CancelScope()
         self._welcomed = trio.Event()
+        self._playing = False
         self._paused = False
         self._left = trio.Event()
         self._links = self._disconnects = self._resumes = self._rejoins = 0
@@ -110,8 +111,8 @@ class Connection:
 
     @property
     def open(self) -> bool:
-        """Whether a link is open and the server has said welcome on it."""
-        return self._socket is not None and self._welcomed.is_set()
+        """Whether a link is open and the server has said welcome, and not goodbye, on it."""
+        return self._playing and self.client.goodbye is None and not self._left.is_set()
 
     @property
     def paused(self) -> bool:
@@ -224,6 +225,7 @@ class Connection:
                 if client.welcome is not before:
                     before = client.welcome
                     self._resumes += resuming
+                    self._playing = True
                     self._welcomed.set()
                 await self._send_outgoing(socket, client)
 
@@ -280,13 +282,13 @@ class Connection:
 
     async def _end_link(self) -> None:
         stream, self._stream = self._stream, None
-        had_welcome = self._socket is not None and self._welcomed.is_set()
+        played, self._playing = self._playing, False
         self._socket = None
         if stream is not None:
             self._bytes_received += stream.bytes_received
             self._bytes_sent += stream.bytes_sent
             await trio.aclose_forcefully(stream)
-        if had_welcome and not self._left.is_set():
+        if played and not self._left.is_set():
             self._disconnects += 1
 
     def _attempts_max(self) -> int:
@@ -295,7 +297,9 @@ class Connection:
 
     def _pause_s(self, failures: int) -> float:
         longest = min(limits.BACKOFF_S_FIRST * 2 ** (failures - 1), limits.BACKOFF_S_MAX)
-        return self._chance.uniform(longest / 2, longest)
+        goodbye = self.client.goodbye
+        asked_s = min(goodbye.retry_s, limits.BACKOFF_S_MAX) if goodbye is not None else 0.0
+        return asked_s + self._chance.uniform(longest / 2, longest)
 
 
 def _close_outcome(group: BaseExceptionGroup[ConnectionClosed]) -> tuple[int, str]:

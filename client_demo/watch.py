@@ -43,7 +43,9 @@ async def run_watch(options: WatchOptions, console: Console) -> None:
     Raises ConnectionEndedError when there is no world to watch.
     """
     token = options.token.encode() if options.token else None
-    connection = Connection(options.url, lambda: Client(name="watch", token=token, observe=True))
+    connection = Connection(
+        options.url, lambda: Client("watch", token=token, observe=True, playback=False)
+    )
     with _unwrapped():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(connection.run)
