@@ -91,7 +91,7 @@ class Frame:
     """One tick of one shard. `dilation` is its speed in permille of the schedule's.
 
     `privates` are (session, encoded private section) changed since `base`; `scores` rows of
-    (entity, name, score), empty while unchanged; `handed` (session, shard) that left.
+    (entity, name, score), None while unchanged; `handed` (session, shard) that left.
     """
 
     shard: int
@@ -107,7 +107,7 @@ class Frame:
     sessions: SessionColumns = attrs.field(factory=SessionColumns.empty)
     privates: Sequence[tuple[int, bytes]] = ()
     events: Sequence[FrameEvent] = ()
-    scores: Sequence[tuple[int, str, int]] = ()
+    scores: Sequence[tuple[int, str, int]] | None = None
     handed: Sequence[tuple[int, int]] = ()
     _by_cell: dict[int, list[memoryview]] | None = attrs.field(default=None, init=False)
     kinds: int = 0
@@ -128,7 +128,7 @@ class Frame:
                 ],
                 [list(private) for private in self.privates],
                 [[e.kind, bytes(e.values), int(e.scope), e.target] for e in self.events],
-                [list(row) for row in self.scores],
+                None if self.scores is None else [list(row) for row in self.scores],
                 [list(pair) for pair in self.handed],
             ]
         )
@@ -190,7 +190,9 @@ def _decode(item: Any) -> Frame:
             FrameEvent(_typed(kind, int), _typed(values, bytes), Scope(scope), _typed(target, int))
             for kind, values, scope, target in events
         ],
-        scores=[(_typed(a, int), _typed(b, str), _typed(c, int)) for a, b, c in scores],
+        scores=None
+        if scores is None
+        else [(_typed(a, int), _typed(b, str), _typed(c, int)) for a, b, c in scores],
         handed=[(_typed(a, int), _typed(b, int)) for a, b in handed],
         kinds=kinds,
         cells=cells,

@@ -119,7 +119,7 @@ class Gateway:
         if frame is not None:
             self._sessions.take(frame)
             self._news.add(frame, self._config.schema, self._roster.awake_at)
-            if frame.scores:
+            if frame.scores is not None:
                 self._scores.put(frame.shard, frame.scores)
 
     def mail(self, data: bytes, now: float) -> None:

@@ -43,8 +43,8 @@ class ScoreBoard:
         if now - self._told_at < limits.SCORES_EVERY_S or not self._rows:
             return None
         self._told_at = now
-        self._told = self.top()
-        return self.message()
+        before, self._told = self._told, self.top()
+        return encode(Scores(self._told)) if self._told or before else None
 
     def message(self) -> bytes | None:
         """What was told last, for those who come later."""

@@ -85,7 +85,7 @@ class Framer:
             offsets=offsets,
             privates=[] if cells else self._players.privates(sessions, table.step),
             events=[],
-            scores=[],
+            scores=None,
             handed=[],
         )
 

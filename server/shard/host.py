@@ -232,7 +232,7 @@ class Shard:
             self._desk.entered(session)
         if self._counting is not None:
             self._counting.note(output.created, output.destroyed)
-        self._newsroom.report(tick, output.events, output.scores or ())
+        self._newsroom.report(tick, output.events, output.scores)
 
     def _publish(self, tick: int, asked: Asked) -> list[Export]:
         exports = [self.world.export(kind) for kind in self._kinds]

@@ -22,10 +22,10 @@ __all__ = ["News", "Newsroom"]
 
 @attrs.define
 class News:
-    """What the next frame tells. `scores` are empty while unchanged."""
+    """What the next frame tells. `scores` is None while unchanged."""
 
     events: list[FrameEvent] = attrs.field(factory=list)
-    scores: list[tuple[int, str, int]] = attrs.field(factory=list)
+    scores: list[tuple[int, str, int]] | None = None
     handed: list[tuple[int, int]] = attrs.field(factory=list)
 
 
@@ -38,15 +38,18 @@ class Newsroom:
         self._next = News()
         self._held: deque[tuple[int, list[FrameEvent]]] = deque()
 
-    def report(self, tick: int, events: Sequence[EmittedEvent], scores: Sequence[Score]) -> None:
-        """Take in what happened in `tick`."""
+    def report(
+        self, tick: int, events: Sequence[EmittedEvent], scores: Sequence[Score] | None
+    ) -> None:
+        """Take in what happened in `tick`; `scores` None when nobody asked for them."""
         held: list[FrameEvent] = []
         for event in events:
             told = held if self._durable_kinds[event.kind] else self._next.events
             told.append(self._addressed(event))
         if held:
             self._held.append((tick, held))
-        self._next.scores = [(row.entity, row.name, row.score) for row in scores]
+        if scores is not None:
+            self._next.scores = [(row.entity, row.name, row.score) for row in scores]
 
     def handed(self, session: int, to: int) -> None:
         """Tell that a session is to be found at shard `to`."""

@@ -154,14 +154,14 @@ class PuppetShard:
             sessions=self._columns(),
             privates=self.privates,
             events=self.events,
-            scores=self.scores,
+            scores=self.scores or None,
             handed=self.handed,
             kinds=1,
             cells=self.world.geometry.cells,
         )
 
     def _resynced(self, item: mail.Resync) -> bytes:
-        frame = attrs.evolve(self._frame(self.table.tick, item.since), events=[], scores=[])
+        frame = attrs.evolve(self._frame(self.table.tick, item.since), events=[], scores=None)
         answer = mail.Resynced(self.id, (), frame.encode())
         return mail.Mail(f"shard-{self.id}", (answer,)).encode()
 
