@@ -24,6 +24,7 @@ class Server:
 
     def __init__(self) -> None:
         self.links: list[SocketLink] = []
+        self.take: Callable[[SocketLink], None] = self.links.append
         self.listening: Listening
         self.cancel: Callable[[], None]
 
@@ -158,7 +159,7 @@ def serve() -> Callable[..., AbstractAsyncContextManager[Server]]:
                 task_status: trio.TaskStatus[Listening] = trio.TASK_STATUS_IGNORED,
             ) -> None:
                 await listen(
-                    server.links.append,
+                    lambda link: server.take(link),  # noqa: PLW0108 - a test may replace it
                     host="127.0.0.1",
                     port=0,
                     config=ListenConfig(**config),

@@ -337,3 +337,19 @@ async def test_hostile_neighbours_leave_a_good_clients_snapshots_alone(serve):
         assert received == [bytes((tick,)) * 500 for tick in range(30)]
         assert link.closed is None
         await server.wait_connections(1)
+
+
+async def test_a_gateway_that_fails_on_one_link_fails_for_that_link_alone(serve):
+    async with serve() as server:
+        take = server.links.append
+
+        def fail_once(link) -> None:
+            server.take = take
+            raise RuntimeError("a bug in the gateway")
+
+        server.take = fail_once
+        async with server.raw() as client:
+            await client.send(client.request())
+            assert (await client.read_head()).startswith(b"HTTP/1.1 101")
+            assert await client.read_close_code() == CloseCode.CRASH
+        await assert_still_serves(server)
