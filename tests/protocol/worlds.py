@@ -104,6 +104,7 @@ class Shard:
         self.chance = random.Random(seed)
         self.beings: dict[int, Being] = {}
         self.reasons: dict[int, tuple[Reason, int]] = {}
+        self.lingering: list[Being] = []  # shown by another shard already
         self.tick = self.step = 0
         self._newest = (number + 1) << 40
 
@@ -147,9 +148,19 @@ class Shard:
         del self.beings[being.id]
         self.reasons[being.id] = (reason, target)
 
-    def take(self, being: Being) -> None:
-        """Somebody whom another shard let go of."""
-        self.beings[being.id] = attrs.evolve(being, handle=-1)
+    def take(self, being: Being, step: int) -> None:
+        """Somebody whom another shard, at its `step`, let go of."""
+        course = being.course
+        if course:  # steps are each shard's own
+            course = (*course[:4], course[4] + self.step - step)
+        taken = attrs.evolve(being, handle=-1, values=list(being.values), course=course)
+        self.beings[being.id] = taken
+
+    def restart(self) -> None:
+        """A new epoch; the next tick has to be told."""
+        self.table.reset(self.table.epoch + 1)
+        for being in self.beings.values():
+            being.handle = -1
 
     def live(self) -> None:
         """A random step of everybody."""
