@@ -17,8 +17,14 @@ from server.games import DEFAULT_GAME, GameNotFoundError
 from server.net.listen import ListenError
 from server.settings import Settings, SettingsError
 
+__all__ = ["build_app", "main"]
+
 CONFIG_DEFAULT = Path("shoal.toml")
 _DEFAULTS = Settings()
+
+
+class ConfigNotFoundError(Exception):
+    """The settings file that was named is not there."""
 
 
 def build_app(config: Path | None = None) -> App:
@@ -36,13 +42,14 @@ def build_app(config: Path | None = None) -> App:
         ),
         version=f"shoal {version('shoal')}",
     )
+    if config is not None and not config.is_file():
+        raise ConfigNotFoundError(f"config: there is no file {str(config)!r}")
     sources: tuple[Env, Toml] = (
         Env("SHOAL_", command=False),
         Toml(
             config or CONFIG_DEFAULT,
             root_keys=("server",),
             use_commands_as_keys=False,
-            must_exist=config is not None,
         ),
     )
     for command in (serve, demo):
@@ -105,11 +112,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
         build_app(config)(rest, exit_on_error=False, print_error=True)
 
     try:
-        launcher(tokens, exit_on_error=False, print_error=False)
+        _run(launcher, tokens)
     except CycloptsError:
         sys.exit(2)  # the parser has printed it in its own words
-    except (SettingsError, GameNotFoundError, ListenError) as error:
-        print(f"shoal: {error}", file=sys.stderr)
-        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _run(launcher: App, tokens: list[str]) -> None:
+    """Run, and answer a mistake that a person can mend with its message alone."""
+    try:
+        launcher(tokens, exit_on_error=False, print_error=False)
+    except* (SettingsError, GameNotFoundError, ListenError, ConfigNotFoundError) as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):  # out of the nurseries that it crossed
+            error = error.exceptions[0]
+        print(f"shoal: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,123 @@
+"""The command line, as a person meets it: help, errors that name what to mend, a clean Ctrl-C."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from server.cli import build_app
+
+SHOAL = [sys.executable, "-c", "from server.cli import main; main()"]
+START_S = 20
+
+
+def run(*arguments: str, timeout: float = 60, **more: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        [*SHOAL, *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        **more,
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "demo", "bots", "watch"])
+def test_every_command_explains_itself(command: str) -> None:
+    result = run(command, "--help")
+    assert result.returncode == 0
+    assert f"Usage: shoal {command}" in result.stdout
+
+
+def test_every_setting_is_a_flag_a_variable_and_has_help() -> None:
+    text = " ".join(run("serve", "--help").stdout.split())
+    assert "--resume-grace-s" in text
+    assert "SHOAL_RESUME_GRACE_S" in re.sub(r"[│\s]+", " ", text)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["serve", "--port", "99999"], "port: 99999 is not within 0 to 65535"),
+        (["serve", "nowhere_at_all:game"], "there is no module 'nowhere_at_all'"),
+        (["serve", "sim.games.lanterns"], "module:variable"),
+        (["serve", "--shards", "99"], "COLUMNSxROWS"),
+        (["serve", "--shards", "64x64"], "cannot be cut"),
+        (["serve", "--pot", "3"], "Did you mean --port?"),
+        (["serve", "--port", "abc"], "unable to convert"),
+        (["--config", "not-there.toml", "serve"], "not-there.toml"),
+        (["watch", "--url", "http://x"], "ws://"),
+        (["bots", "--count", "0"], "count"),
+        (["nonsense"], "nonsense"),
+    ],
+)
+def test_a_mistake_gets_one_clear_answer(arguments: list[str], says: str) -> None:
+    result = run(*arguments)
+    assert result.returncode in {1, 2}
+    assert says in " ".join(re.sub(r"[│╭╮╰╯─]", " ", result.stderr).split())
+    assert "Traceback" not in result.stderr
+
+
+def test_a_taken_port_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        result = run("serve", "--port", str(port))
+    assert result.returncode == 2
+    assert str(port) in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_flags_win_over_variables_and_variables_over_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "shoal.toml").write_text('[server]\nport = 1111\nseed = 5\nshards = "3x1"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SHOAL_SEED", "6")
+    monkeypatch.setenv("SHOAL_PORT", "2222")
+    _, bound, _ = build_app().parse_args(["serve", "--port", "3333"], exit_on_error=False)
+    settings = bound.arguments["settings"]
+    assert (settings.port, settings.seed, settings.shards) == (3333, 6, "3x1")
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(
+        [*SHOAL, "serve", "--port", "0", "--log-format", "json"],
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        assert json.loads(process.stderr.readline())["event"] == "serving"
+        yield process
+        process.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_cleanly(server: subprocess.Popen[str], number: int) -> None:
+    server.send_signal(number)
+    _, errors = server.communicate(timeout=START_S)
+    events = [json.loads(line)["event"] for line in errors.splitlines()]
+    assert server.returncode == 0
+    assert events == ["draining", "ended"]
+
+
+def test_a_measured_demo_loses_nobody() -> None:
+    result = run("demo", "--seconds", "8", "--bots", "12", "--json", "--port", "0")
+    assert result.returncode == 0, result.stderr
+    (line,) = result.stdout.splitlines()
+    numbers = json.loads(line)
+    assert numbers["clients"] == 12
+    assert numbers["crossings"] > 0
+    assert numbers["entities_lost"] == numbers["entities_duplicated"] == 0
+    assert numbers["replica_checks"] > 0
+    assert numbers["replica_mismatches"] == 0
+    assert numbers["disconnects"] == 0
+    assert numbers["ticks"] > 80
