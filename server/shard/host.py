@@ -34,6 +34,7 @@ from server.shard.desk import Asked, Desk, DeskStatistics
 from server.shard.durability import Durability
 from server.shard.framing import Framer
 from server.shard.ghosts import GhostForm, Ghosts, border_region
+from server.shard.guests import Guests
 from server.shard.inbox import Inbox, Taken
 from server.shard.mail import (
     Mail,
@@ -347,6 +348,11 @@ class Shard:
         return self._outbox.acknowledged
 
     # --- for operators and tests -----------------------------------------------------------------
+
+    @property
+    def guests(self) -> Guests:
+        """The entities that were cut out and are still published by this shard."""
+        return self._crossing.guests
 
     def command(self, target: int, name: str, **args: Any) -> None:
         """Have a command done in the next tick, or later where the entity is elsewhere."""
