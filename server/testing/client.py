@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from protocol.client import Client
+from protocol.client import Client, Event
 from protocol.playback import Shown
 from protocol.replica import EntityView, Replica
 from server.net.link import Closed
@@ -18,21 +18,6 @@ from server.net.memory import MemoryPair
 __all__ = ["Event", "SimClient", "View"]
 
 Connect = Callable[[], MemoryPair]
-
-
-@attrs.frozen
-class Event:
-    """One event that a client was told: its kind's name, its values by field, and its tick."""
-
-    name: str
-    values: dict[str, Any]
-    tick: int
-
-    def __getattr__(self, field: str) -> Any:
-        try:
-            return object.__getattribute__(self, "values")[field]
-        except KeyError:
-            raise AttributeError(field) from None
 
 
 class View(Mapping[int, EntityView]):
@@ -108,8 +93,8 @@ class SimClient:
 
     @property
     def events(self) -> Sequence[Event]:
-        """All events so far, oldest first."""
-        return [Event(event.name, event.values, event.tick) for event in self.client.events]
+        """All events so far, oldest first: name, tick, and the values by field, as attributes."""
+        return list(self.client.events)
 
     @property
     def scores(self) -> Sequence[Any]:

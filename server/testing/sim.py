@@ -20,6 +20,7 @@ from server.shard.mail import frame_subject, gateway_subject
 from server.testing.client import SimClient
 from server.testing.cluster import Cluster
 from server.testing.recording import Recording, checksum_of
+from server.testing.truth import find, holder
 from sim import Game
 from sim.predict import Predictor
 
@@ -135,14 +136,21 @@ class Sim:
         target = (row.x if x is None else x, row.y if y is None else y)
         self.command(client.id, "shoal.place", x=float(target[0]), y=float(target[1]))
         self._wait(lambda: self._stands(client.id, target), "the entity to be placed")
-        self._wait(lambda: client.id in client.view, "the client to see it")
+        self._wait(lambda: self._agrees(client), "the client to see it there")
 
     def _stands(self, entity: int, place: tuple[float, float]) -> bool:
-        try:
-            _, row = self.find(entity)
-        except KeyError:
-            return False  # it is between two shards
-        return all(abs(a - b) <= self.game.jump for a, b in zip((row.x, row.y), place, strict=True))
+        _, row = self.find(entity)
+        return self._near((row.x, row.y), place)
+
+    def _agrees(self, client: SimClient) -> bool:
+        if client.id not in client.view:
+            return False
+        _, row = self.find(client.id)
+        view = client.view[client.id]
+        return self._near((row.x, row.y), (view.x, view.y))
+
+    def _near(self, one: tuple[float, float], other: tuple[float, float]) -> bool:
+        return all(abs(a - b) <= self.game.jump for a, b in zip(one, other, strict=True))
 
     # --- time ------------------------------------------------------------------------------------
 
@@ -179,22 +187,27 @@ class Sim:
     def find(self, entity: int) -> tuple[int, Any]:
         """Which shard owns an entity, and its row: the very state that the shard simulates.
 
-        Raises KeyError when no shard does: it is gone, or just between two shards.
+        In the one tick in which an entity changes hands, the shard is the one that it goes to and
+        the row is a copy of its public fields. Raises KeyError when there is no such entity.
         """
-        for number, shard in self._cluster.shards.items():
-            row = shard.world.get(entity)
-            if row is not None:
-                return number, row
-        raise KeyError(entity)
+        found = find(self.schema, self._cluster.shards, entity)
+        if found is None:
+            raise KeyError(entity)
+        return found
 
     def worlds(self) -> dict[int, Any]:
         """The world of each shard, to look at. Change nothing there: replays would not know."""
         return {number: shard.world for number, shard in self._cluster.shards.items()}
 
     def command(self, target: int, name: str, **values: Any) -> None:
-        """Send a command to an entity, as if a game's rule had; recorded like any other."""
-        first = next(iter(self._cluster.shards.values()))
-        first.command(target, name, **values)
+        """Send a command to an entity, as if a rule of its shard had; recorded like any other.
+
+        Raises KeyError when there is no such entity.
+        """
+        shard = holder(self._cluster.shards, target)
+        if shard is None:
+            raise KeyError(target)
+        shard.command(target, name, **values)
 
     def checksum(self) -> int:
         """32 bits over the state of all shards: the same script gives the same."""
