@@ -173,7 +173,10 @@ class Shard:
             elif what == 1:
                 being.cell = self.below(CELLS)
             elif what < 6:
-                being.values[-1 if being.kind == ROCK else 0] = self.below(100)
+                place = self.below(len(being.values))
+                value = self.below(100)
+                text = being.kind == FISH and place == 1
+                being.values[place] = f"n{value}".encode() if text else value
             elif what < 11 and being.kind == FISH:
                 self.turn(being)
             elif what == 11 and being.kind == FISH:
