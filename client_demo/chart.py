@@ -168,9 +168,13 @@ def _shine(light: Floats, look: Look, crowd: Crowd, scale: _Scale) -> None:
     y = (np.arange(rows) * 4 + 2 - scale.top) * scale.per_dot
     radii = np.full(len(crowd.ids), look.glow, np.float64)
     if look.glow_by is not None and look.glow_by in crowd.columns:
-        radii += np.minimum(crowd.values(look.glow_by), 400.0) / 4
+        radii += np.minimum(crowd.values(look.glow_by), 400.0) // 40 * 10
     colour = np.array(look.glow_colour) / 255
-    for place_x, place_y, radius in zip(crowd.x, crowd.y, radii, strict=True):
+    # A light stands in the middle of its character: it moves by whole ones, so that the water
+    # around it does not flicker, and need not be written again, with every little step.
+    places_x = (scale.xs(crowd.x) // 2 * 2 + 1 - scale.left) * scale.per_dot
+    places_y = (scale.ys(crowd.y) // 4 * 4 + 2 - scale.top) * scale.per_dot
+    for place_x, place_y, radius in zip(places_x, places_y, radii, strict=True):
         near_x = np.flatnonzero(np.abs(x - place_x) < radius)
         near_y = np.flatnonzero(np.abs(y - place_y) < radius)
         if len(near_x) and len(near_y):

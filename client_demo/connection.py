@@ -41,7 +41,7 @@ _FINAL: Final = frozenset(
         CloseCode.RATE,
     }
 )
-_NORMAL: Final = 1000
+_CLIENT_TOTALS: Final = ("snapshots", "crc_checks", "mismatches", "inputs")
 _LOST: Final = 1006
 
 
@@ -72,7 +72,8 @@ class ConnectionStatistics:
     """Totals since the connection began.
 
     `disconnects` counts links that were lost without being asked to, `resumes` sessions that went
-    on after that, `rejoins` those that had to begin anew.
+    on after that, `rejoins` those that had to begin anew. The last four are those of all its
+    clients together.
     """
 
     links: int
@@ -82,6 +83,10 @@ class ConnectionStatistics:
     bytes_received: int
     bytes_sent: int
     messages_received: int
+    snapshots: int
+    crc_checks: int
+    mismatches: int
+    inputs: int
 
 
 class Connection:
@@ -106,6 +111,7 @@ class Connection:
         self._playing = False
         self._paused = False
         self._left = trio.Event()
+        self._past = dict.fromkeys(_CLIENT_TOTALS, 0)
         self._links = self._disconnects = self._resumes = self._rejoins = 0
         self._bytes_received = self._bytes_sent = self._messages_received = 0
 
@@ -142,8 +148,7 @@ class Connection:
             if self._left.is_set():
                 return
             if code == CloseCode.AUTH and resuming:
-                self.client = self._make_client()  # the session is gone; begin another
-                self._rejoins += 1
+                self._begin_anew()
             elif code in _FINAL:
                 raise ConnectionEndedError(reason or f"closed with code {code}", code)
             failures = 1 if self._messages_received > messages_before else failures + 1
@@ -179,7 +184,18 @@ class Connection:
             bytes_received=self._bytes_received + (stream.bytes_received if stream else 0),
             bytes_sent=self._bytes_sent + (stream.bytes_sent if stream else 0),
             messages_received=self._messages_received,
+            **self._client_totals(),
         )
+
+    def _begin_anew(self) -> None:
+        """The session is gone for good: another client takes over."""
+        self._past = self._client_totals()
+        self.client = self._make_client()
+        self._rejoins += 1
+
+    def _client_totals(self) -> dict[str, int]:
+        now = self.client.statistics()
+        return {name: self._past[name] + getattr(now, name) for name in _CLIENT_TOTALS}
 
     # --- one link --------------------------------------------------------------------------------
 

@@ -88,16 +88,16 @@ _NAMES = (
 
 
 def _numbers(connection: Connection) -> dict[str, int]:
-    link, client = connection.statistics(), connection.client.statistics()
+    link = connection.statistics()
     return {
-        "snapshots": client.snapshots,
-        "replica_checks": client.crc_checks,
-        "replica_mismatches": client.mismatches,
+        "snapshots": link.snapshots,
+        "replica_checks": link.crc_checks,
+        "replica_mismatches": link.mismatches,
         "disconnects": link.disconnects,
         "resumes": link.resumes,
         "rejoins": link.rejoins,
         "bytes_received": link.bytes_received,
-        "inputs": client.inputs,
+        "inputs": link.inputs,
     }
 
 

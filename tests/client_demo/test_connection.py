@@ -72,12 +72,14 @@ async def test_a_server_that_restarts_is_come_back_to(still_server):
 async def test_a_session_that_is_gone_is_begun_anew(still_server):
     async with still_server() as server, joined(server) as connection:
         client = connection.client
+        await until(lambda: connection.statistics().snapshots > 5, "no snapshots came")
         server.sessions_lost = True
         connection.drop()
         await until(lambda: len(server.of(Hello)) == 3 and connection.open, "never rejoined")
         assert [hello.resume is None for hello in server.of(Hello)] == [True, False, True]
         assert connection.client is not client
         assert connection.statistics().rejoins == 1
+        assert connection.statistics().snapshots > 5, "what was seen before still counts"
 
 
 @pytest.mark.parametrize("code", [CloseCode.KICKED, CloseCode.TAKEN_OVER, CloseCode.VERSION])
