@@ -123,7 +123,6 @@ def _loads(data: bytes | memoryview, tags: _NoTags) -> object:
     return item
 
 
-# cbor2 counts the depth from the second container on.
 _OPTIONS: Final[dict[str, Any]] = {
     "allow_indefinite": False,
     "allow_duplicate_keys": False,
@@ -132,7 +131,7 @@ _OPTIONS: Final[dict[str, Any]] = {
 
 
 def _framed_item(framed: bytes, tags: _NoTags) -> object:
-    pair = cbor2.loads(framed, max_depth=limits.DEPTH_MAX, semantic_decoders=tags, **_OPTIONS)
+    pair = cbor2.loads(framed, max_depth=limits.DEPTH_MAX + 1, semantic_decoders=tags, **_OPTIONS)
     if pair[1] != "~the end":
         raise RemoteProtocolError(_TRAILING)
     return pair[0]
@@ -140,7 +139,7 @@ def _framed_item(framed: bytes, tags: _NoTags) -> object:
 
 def _sole_item(data: bytes, tags: _NoTags) -> object:
     decoder = cbor2.CBORDecoder(
-        io.BytesIO(data), max_depth=limits.DEPTH_MAX - 1, semantic_decoders=tags, **_OPTIONS
+        io.BytesIO(data), max_depth=limits.DEPTH_MAX, semantic_decoders=tags, **_OPTIONS
     )
     item: object = decoder.decode()
     try:

@@ -78,7 +78,7 @@ class Cbor:
             return self._text(value)
         if major == 6:
             return self._array(value)
-        if depth >= 16:
+        if value and depth >= 16:
             raise MalformedError("too deep")
         if major == 4:
             return [self._item(depth + 1) for _ in range(self._count(value))]

@@ -88,7 +88,7 @@ def _cbor() -> list[dict[str, Any]]:
         "d8454101": "half an element", "a10101": "key", "a1f601": "key",
         "a2616101616102": "key twice",
         "61ff": "not UTF-8", "18": "ends early", "62": "ends early", "ff": "break",
-        "9bffffffffffffffff": "ends early", "1c": "reserved", "81" * 16 + "80": "too deep",
+        "9bffffffffffffffff": "ends early", "1c": "reserved", "81" * 17 + "00": "too deep",
     }  # fmt: skip
     return accepted + [{"hex": data, "refused": why} for data, why in refused.items()]
 
