@@ -132,7 +132,7 @@ _OPTIONS: Final[dict[str, Any]] = {
 
 def _framed_item(framed: bytes, tags: _NoTags) -> object:
     pair = cbor2.loads(framed, max_depth=limits.DEPTH_MAX + 1, semantic_decoders=tags, **_OPTIONS)
-    if pair[1] != "~the end":
+    if type(pair[1]) is not str or pair[1] != "~the end":  # an array compares to no truth
         raise RemoteProtocolError(_TRAILING)
     return pair[0]
 

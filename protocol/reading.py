@@ -86,14 +86,18 @@ def read_hello(items: list[Any]) -> Hello:
     )
 
 
-def read_input(items: list[Any]) -> Input:
-    """Input."""
-    seq, tick, view, ack, kind, values = items
-    for value in _array(values, limits.INPUT_VALUES_MAX):
+def _check_values(values: list[Any]) -> None:
+    for value in values:
         if type(value) is str:
             _text(value, limits.TEXT_BYTES_MAX)
         else:
             _whole(value, _ID_MAX)
+
+
+def read_input(items: list[Any]) -> Input:
+    """Input."""
+    seq, tick, view, ack, kind, values = items
+    _check_values(_array(values, limits.INPUT_VALUES_MAX))
     return Input(
         seq=_whole(seq, least=1),
         tick=_whole(tick),
@@ -149,7 +153,7 @@ def read_private(item: Any) -> Private:
 def read_group(item: object) -> Group:
     """Group."""
     shard, epoch, age, step, updates = _array(item, 5, 5)
-    if type(updates) is not list:
+    if type(updates) is not list or any(type(update) is not list for update in updates):
         raise RemoteProtocolError("a group without updates")
     return Group(_whole(shard, (1 << 32) - 1), _whole(epoch), _whole(age), _whole(step), updates)
 
@@ -178,6 +182,7 @@ def read_events(items: list[Any]) -> Events:
         if not _array(event, limits.FIELDS_MAX + 1):
             raise RemoteProtocolError("an event without a kind")
         _whole(event[0], limits.EVENT_KINDS_MAX - 1)
+        _check_values(event[1:])
     return Events(
         _whole(tick), _whole(shard, (1 << 32) - 1), tuple(tuple(event) for event in events)
     )

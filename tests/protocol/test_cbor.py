@@ -64,6 +64,7 @@ def test_strided_and_big_endian_arrays_are_written_as_the_wire_has_them() -> Non
 @given(ITEMS, st.binary(min_size=1, max_size=12))
 @example(1, b"\xf6")
 @example(1, b"\xf6\xff")
+@example(1, b"\xd8\x40\x42ab")
 @example(None, b"\x68~the end")
 @example([], b"\x68~the end\x68~the end")
 @example("~the end", b"\x00")
@@ -157,7 +158,7 @@ def test_other_typed_arrays_are_refused(data: bytes) -> None:
 def test_depth_is_bounded_for_both_ways_to_notice_the_end() -> None:
     for around in (b"\x81", b"\xa1\x61a"):
         for innermost in (b"\x00", b"\x80", b"\x68~the end"):
-            assert cbor.loads(around * limits.DEPTH_MAX + innermost)
+            assert cbor.loads(around * (limits.DEPTH_MAX + 1) + innermost)
             with pytest.raises(RemoteProtocolError):
                 cbor.loads(around * (limits.DEPTH_MAX + 1) + innermost)
 
