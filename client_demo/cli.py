@@ -6,6 +6,7 @@ can mend are one line on standard error and exit code 1.
 
 import json as json_format
 import sys
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Annotated, Any
 
@@ -81,11 +82,17 @@ def watch(
     if not once and not console.is_terminal:
         _fail("the live map needs a terminal; --once prints one picture")
     try:
-        trio.run(partial(run_watch, options, console))
+        _until_interrupted(partial(run_watch, options, console))
     except ConnectionEndedError as error:
         _fail(str(error))
-    except KeyboardInterrupt:
-        return
+
+
+def _until_interrupted(run: Callable[[], Awaitable[object]]) -> None:
+    """Run until it ends by itself or with Ctrl-C, which nurseries may have put into groups."""
+    try:
+        trio.run(run)
+    except* KeyboardInterrupt:
+        pass
 
 
 def _checked(url: str) -> str:

@@ -152,7 +152,7 @@ def _facts(connection: Connection, everyone: list[Crowd], meter: Meter) -> Itera
     yield f"{len(client.replica.geometry.leaves)} shards"
     for crowd in everyone:
         if len(crowd.ids):
-            yield f"{len(crowd.ids)} {crowd.kind.name.lower()}"
+            yield f"{crowd.kind.name.lower()} {len(crowd.ids)}"
     statistics = client.statistics()
     yield f"{statistics.crc_checks} checks, {statistics.mismatches} mismatches"
     yield "q quits"

@@ -138,7 +138,7 @@ class _Demo:
     async def _show(self, everything: trio.CancelScope) -> None:
         if self._plan.show_map:
             command = [sys.executable, "-m", "client_demo", "watch", "--url", self._process.url]
-            await trio.run_process(command, check=False)
+            await trio.run_process(command, check=False, stdin=None)  # its keys are ours
             everything.cancel()
         elif not self._plan.json_line:
             print(f"Watch it live: shoal watch --url {self._process.url}", flush=True)
