@@ -20,7 +20,15 @@ from protocol.encode import CRC, ENTER, FIELDS, LEAVE, SET, TURN, checksum
 from protocol.errors import RemoteProtocolError
 from protocol.slab import Slab
 
-__all__ = ["Report", "Unsynced", "Update", "apply_update", "read_update"]
+__all__ = [
+    "Report",
+    "Unsynced",
+    "Update",
+    "apply_update",
+    "check_crc",
+    "clear_part",
+    "read_update",
+]
 
 _ALL = (1 << limits.SLOTS) - 1
 
@@ -191,12 +199,12 @@ def apply_update(
     _check_baseline(slab, place, update)
     if place is None:
         if update.enter is None and update.age:
-            _check_crc(slab, None, update, report)
+            check_crc(slab, None, update, report)
             return
         place = slab.part(update.key, cell)
     first = place * limits.SLOTS
     if update.age == 0:
-        _clear(slab, place, tick, report)
+        clear_part(slab, place, tick, report)
     if update.leave is not None:
         for slot, code in zip(slots_of(update.leave[0]).tolist(), update.leave[1], strict=True):
             report.left.append((int(slab.ids[first + slot]), code))
@@ -208,7 +216,7 @@ def apply_update(
         _apply_field(slab, index, slots_of(bitmap) + first, column, origin, tick, report)
     if update.turn or update.set or update.fields:
         slab.touched[place] = tick
-    _check_crc(slab, place, update, report)
+    check_crc(slab, place, update, report)
 
 
 def _check_baseline(slab: Slab, place: int | None, update: Update) -> None:
@@ -233,7 +241,8 @@ def _occupancy(slab: Slab, place: int) -> int:
     )
 
 
-def _clear(slab: Slab, place: int, tick: int, report: Report) -> None:
+def clear_part(slab: Slab, place: int, tick: int, report: Report) -> None:
+    """Empty a part, since a keyframe of it comes; who was there has left for no told reason."""
     rows = slab.rows(place)
     report.left += [(int(entity), -1) for entity in slab.ids[rows][slab.occupied[rows]]]
     slab.occupied[rows] = False
@@ -314,7 +323,8 @@ def _absolute(
     return column if axis is None else column + column.dtype.type(origin[axis])
 
 
-def _check_crc(slab: Slab, place: int | None, update: Update, report: Report) -> None:
+def check_crc(slab: Slab, place: int | None, update: Update, report: Report) -> None:
+    """Compare a part (None: not there, so empty) with the CRC in its update, if it has one."""
     if update.crc is not None:
         report.crc_checks += 1
         if checksum(slab, place) != update.crc:

@@ -11,14 +11,16 @@ Must not know: shards' neighbours, clients' interest, the bus.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from protocol import limits
-from protocol.apply import Report, apply_update, read_update
+from protocol import cbor, limits
+from protocol.apply import Report, Unsynced, apply_update, read_update
+from protocol.apply_many import apply_updates
 from protocol.encode import crc_due, encode_part
+from protocol.encode_many import encode_parts
 from protocol.errors import RemoteProtocolError
 from protocol.geometry import Geometry
 from protocol.schema import Schema
@@ -26,6 +28,9 @@ from protocol.slab import Slab
 from protocol.writing import CourseRows, Keys, KindRows, Reason, write_kind
 
 __all__ = ["CourseRows", "KindRows", "PartTable", "Reason"]
+
+# Up to so many parts are encoded faster one by one than on columns.
+_FEW: Final = 2
 
 Changed = tuple[npt.NDArray[np.uint32], bytes, npt.NDArray[np.uint32]]
 
@@ -80,7 +85,12 @@ class PartTable:
             return [None] * len(keys)  # not even a CRC: a delta of age 0 would be a keyframe
         if since is not None and self.tick - since >= limits.RETAINED_TICKS:
             since = None
-        return [self._encoded(int(key), since) for key in keys]
+        wanted = [int(key) for key in keys]
+        memo = self._memo
+        missing = [key for key in wanted if (key, since) not in memo]
+        if missing:
+            self._encode(missing, since)
+        return [memo[key, since] for key in wanted]
 
     def encode_changed(self, since: int | None) -> Changed:
         """Everything that changed since the tick `since`: keys, updates back to back, offsets.
@@ -147,6 +157,32 @@ class PartTable:
         self._memo.clear()
         return report
 
+    def apply_all(
+        self, blob: bytes, count: int, tick: int, step: int, report: Report | None = None
+    ) -> Report:
+        """Apply `count` encoded updates of `tick` that lie back to back, as `apply` does each.
+
+        Much faster than one by one, and for receivers of whole frames. Raises what `apply` raises
+        for the first update that does not fit; others may have been applied by then.
+        """
+        report = Report() if report is None else report
+        self.advance(tick, step)
+        items = cbor.loads_arrays(cbor.array_head(count) + blob)
+        assert type(items) is list
+        kinds: dict[int, dict[int, Any]] = {}
+        for item in items:
+            key = self.key_of(item)
+            if kinds.setdefault(self.keys.kind(key), {}).setdefault(key, item) is not item:
+                raise RemoteProtocolError("two updates of one part in one tick")
+        for kind, by_key in kinds.items():
+            try:
+                self._apply_kind(kind, by_key, tick, step, report)
+            except Unsynced:
+                for item in by_key.values():
+                    self.apply(item, tick, step, report)
+        self._memo.clear()
+        return report
+
     def key_of(self, item: Any) -> int:
         """The key of a decoded update. Raises RemoteProtocolError if it is none."""
         if type(item) is not list or len(item) < 3 or type(item[0]) is not int:
@@ -176,25 +212,60 @@ class PartTable:
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _encoded(self, key: int, since: int | None) -> bytes | None:
-        memo = (key, since)
-        if memo not in self._memo:
+    def _encode(self, keys: Sequence[int], since: int | None) -> None:
+        """Put the updates of `keys` into the memo."""
+        by_kind: dict[int, tuple[list[int], list[int]]] = {}
+        for key in keys:
             kind = self.keys.kind(key)
-            slab = self.slabs[kind]
-            place = slab.place.get(key)
-            self._memo[memo] = (
-                None
-                if place is None
-                else encode_part(
-                    slab,
-                    place,
-                    self._origin(kind, self.keys.cell(key)),
-                    tick=self.tick,
-                    step=self.step,
-                    since=since,
-                )
+            place = self.slabs[kind].place.get(key)
+            if place is None:
+                self._memo[key, since] = None
+            else:
+                wanted, places = by_kind.setdefault(kind, ([], []))
+                wanted.append(key)
+                places.append(place)
+        for kind, (wanted, places) in by_kind.items():
+            updates = self._encode_kind(kind, wanted, places, since)
+            for key, update in zip(wanted, updates, strict=True):
+                self._memo[key, since] = update
+
+    def _encode_kind(
+        self, kind: int, keys: Sequence[int], places: Sequence[int], since: int | None
+    ) -> list[bytes | None]:
+        slab, origins = self.slabs[kind], self._origins_of(kind, keys)
+        if len(keys) > _FEW:
+            return encode_parts(
+                slab,
+                np.array(places, np.int64),
+                origins,
+                tick=self.tick,
+                step=self.step,
+                since=since,
             )
-        return self._memo[memo]
+        return [
+            encode_part(slab, place, (x, y), tick=self.tick, step=self.step, since=since)
+            for place, x, y in zip(places, *origins.tolist(), strict=True)
+        ]
+
+    def _apply_kind(
+        self, kind: int, by_key: Mapping[int, Any], tick: int, step: int, report: Report
+    ) -> None:
+        slab, keys = self.slabs[kind], list(by_key)
+        apply_updates(
+            slab,
+            [read_update(slab, item, key) for key, item in by_key.items()],
+            [self.keys.cell(key) for key in keys],
+            self._origins_of(kind, keys),
+            tick=tick,
+            step=step,
+            report=report,
+        )
+
+    def _origins_of(self, kind: int, keys: Sequence[int]) -> npt.NDArray[np.int64]:
+        if all(field.axis is None for field in self.slabs[kind].kind.fields):
+            return np.zeros((2, len(keys)), np.int64)
+        corners = [self._origin(kind, self.keys.cell(key)) for key in keys]
+        return np.array(corners, np.int64).T
 
     def _keys_to_tell(self, since: int | None) -> list[int]:
         found: list[int] = []
