@@ -1,16 +1,19 @@
 """What may be said when: both ends of a connection as one state table.
 
-    client                          server
-    ------                          ------
-    HELLO    -- Hello ------------> HELLO
-    WELCOME                         WELCOME
-    PLAYING  <----------- Welcome   PLAYING
-    PLAYING  <-- everything else -> PLAYING
-    CLOSED   <-- Goodbye / Bye ---> CLOSED
+While        sends   what (-> the state after it)
 
-`_TABLE` below is the whole truth; `diagram()` prints it. Bytes in, messages out; the same class
-plays both roles. What the peer does wrong raises RemoteProtocolError with a close code, what we do
-wrong LocalProtocolError; after either error from the peer the connection is closed.
+    hello    client  Hello -> welcome
+    hello    server  Goodbye -> closed
+    welcome  client  Ping, Pong, Bye -> closed
+    welcome  server  Ping, Pong, Welcome -> playing, Goodbye -> closed
+    playing  client  Input, Ack, Resync, Ping, Pong, Bye -> closed
+    playing  server  Snapshot, Events, Scores, GeometryChange, Ping, Pong, Goodbye -> closed
+
+`_TABLE` below is the whole truth; `diagram()` prints it as above, and a test compares.
+
+Bytes in, messages out; the same class plays both roles. What the peer does wrong raises
+RemoteProtocolError with a close code, and the connection is closed; what we do wrong raises
+LocalProtocolError and changes nothing.
 
 Must not know: sockets, sessions, what messages mean.
 """
