@@ -37,6 +37,8 @@ class Bodies:
         # One feed that does not chain makes every link an exception for this one tick; it is rare
         # (a shard was restarted, a frame was lost), and then correctness is worth more than time.
         self.chained = all(feed.chained for feed in feeds.values())
+        strays = [feed.strays.fresh for feed in feeds.values()]
+        self._fresh_strays = frozenset().union(*strays)
         self._heads: dict[tuple[int, int], bytes] = {}
         self._on_time: dict[Interest, Body] = {}
         self._others: dict[tuple[Interest | None, Interest, Baseline], Body] = {}
@@ -73,22 +75,38 @@ class Bodies:
         if not all(self._can_follow(feed, baseline) for feed in self._feeds.values()):
             kept = frozenset()
         groups = []
-        for feed in self._feeds.values():
-            groups += self._groups(feed, interest, kept, baseline)
+        strays = {shard: feed.strays.lately for shard, feed in self._feeds.items()}
+        for feed, cells in self._with_strays(interest, strays):
+            groups += self._groups(feed, cells, kept, baseline)
         return Body(self._assemble(groups), tuple(sorted(known - kept)))
 
     # --- on time: slices of frames ---------------------------------------------------------------
 
     def _frame_groups(self, interest: Interest) -> list[bytes]:
-        groups = []
-        for feed in self._feeds.values():
-            if not feed.fresh:
-                continue
-            if interest.everything:
-                groups += [self._group(f, len(f.keys), f.blob) for f in feed.fresh]
-            elif cells := _cells_of(feed, interest):
-                groups += [self._frame_group(frame, cells) for frame in feed.fresh]
-        return groups
+        if interest.everything:
+            return [
+                self._group(frame, len(frame.keys), frame.blob)
+                for feed in self._feeds.values()
+                for frame in feed.fresh
+            ]
+        if interest.cell_set.isdisjoint(self._fresh_strays):
+            own = interest.by_shard.items()
+            feeds = [(self._feeds[shard], cells) for shard, cells in own]
+        else:
+            feeds = self._with_strays(interest, {s: f.strays.fresh for s, f in self._feeds.items()})
+        return [self._frame_group(frame, cells) for feed, cells in feeds for frame in feed.fresh]
+
+    def _with_strays(
+        self, interest: Interest, strays: dict[int, frozenset[int]]
+    ) -> list[tuple[Feed, tuple[int, ...]]]:
+        """The feeds that may have parts in `interest`, each with the cells in question."""
+        found = []
+        for shard, feed in self._feeds.items():
+            own = interest.by_shard.get(shard, ())
+            cells = (*own, *sorted(interest.cell_set & strays[shard]))
+            if cells:
+                found.append((feed, cells))
+        return found
 
     def _frame_group(self, frame: Frame, cells: tuple[int, ...]) -> bytes:
         slices = frame.slices(cells)
@@ -97,10 +115,9 @@ class Bodies:
     # --- exceptions: encoded from the copies -----------------------------------------------------
 
     def _groups(
-        self, feed: Feed, interest: Interest, kept: frozenset[int], baseline: Baseline
+        self, feed: Feed, cells: tuple[int, ...], kept: frozenset[int], baseline: Baseline
     ) -> list[bytes]:
-        cells = _cells_of(feed, interest)
-        if feed.newest is None or not cells:
+        if feed.newest is None:
             return []
         old = [cell for cell in cells if cell in kept]
         new = [cell for cell in cells if cell not in kept]
@@ -154,9 +171,3 @@ class Bodies:
     @staticmethod
     def _assemble(groups: list[bytes]) -> bytes:
         return b"".join((cbor.array_head(len(groups)), *groups))
-
-
-def _cells_of(feed: Feed, interest: Interest) -> tuple[int, ...]:
-    """The cells of `interest` in which `feed` may have parts."""
-    own = interest.by_shard.get(feed.shard, ())
-    return (*own, *feed.strays(interest.cell_set)) if feed.stray_cells else own

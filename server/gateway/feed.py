@@ -12,8 +12,6 @@ from collections import deque
 from enum import Enum, auto
 from itertools import pairwise
 
-import numpy as np
-
 from protocol import cbor
 from protocol.apply import Report, Unsynced
 from protocol.errors import RemoteProtocolError
@@ -24,6 +22,7 @@ from protocol.parts import PartTable
 from protocol.schema import Schema
 from server.gateway import limits
 from server.gateway.baseline import Position
+from server.gateway.strays import Strays
 from server.shard.schedule import FULL_SPEED, runs
 
 __all__ = ["Feed", "Taken"]
@@ -52,9 +51,7 @@ class Feed:
         self.fresh: list[Frame] = []
         self.chained = True
         self.damaged = False
-        self.stray_cells: dict[int, int] = {}
-        self._schema = schema
-        self._geometry = geometry
+        self.strays = Strays(geometry, len(schema.kinds), shard)
         self._table = PartTable(schema, geometry)
         self._backlog: deque[Frame] = deque()
         self._backlog_bytes = 0
@@ -86,6 +83,7 @@ class Feed:
     def composed(self) -> None:
         """Forget the frames that are in snapshots now."""
         self.fresh.clear()
+        self.strays.composed()
         self.chained = True
 
     def reaches(self, position: Position) -> bool:
@@ -101,12 +99,6 @@ class Feed:
             self._apply(self._backlog.popleft())
         self._backlog_bytes = 0
         return self._table
-
-    def strays(self, cells: frozenset[int]) -> list[int]:
-        """Cells of other shards, among `cells`, in which this shard has lately shown a guest."""
-        if not self.stray_cells:
-            return []
-        return sorted(cells.intersection(self.stray_cells))
 
     def _judge(self, frame: Frame) -> Taken:
         newest = self.newest
@@ -124,7 +116,7 @@ class Feed:
         self._backlog.clear()
         self._backlog_bytes = 0
         self.fresh.clear()
-        self.stray_cells.clear()
+        self.strays.clear()
         self._whole_since = frame.tick
         self.chained = False
         self.damaged = False
@@ -135,7 +127,7 @@ class Feed:
         if len(self.fresh) > limits.FRAMES_CHAINED:
             self.fresh.clear()
             self.chained = False
-        self._note_strays(frame)
+        self.strays.note(frame)
         self._backlog.append(frame)
         self._backlog_bytes += len(frame.blob)
         if len(self._backlog) > limits.BACKLOG_FRAMES or self._backlog_bytes > limits.BACKLOG_BYTES:
@@ -152,12 +144,3 @@ class Feed:
             except (RemoteProtocolError, Unsynced):
                 self.damaged = True
         self.damaged |= report.crc_failed
-
-    def _note_strays(self, frame: Frame) -> None:
-        kinds = len(self._schema.kinds)
-        cells = frame.keys.astype(np.int64) // kinds % self._geometry.cells
-        for cell in np.unique(cells[self._geometry.owners[cells] != self.shard]).tolist():
-            self.stray_cells[cell] = frame.tick
-        if self.stray_cells:
-            oldest = frame.tick - RETAINED_TICKS
-            self.stray_cells = {c: tick for c, tick in self.stray_cells.items() if tick > oldest}
