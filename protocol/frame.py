@@ -17,7 +17,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from protocol import cbor
+from protocol import cbor, limits
 from protocol.errors import RemoteProtocolError
 
 __all__ = ["Frame", "FrameEvent", "Scope", "SessionColumns"]
@@ -165,14 +165,13 @@ class Frame:
 
 def _decode(item: Any) -> Frame:
     head, terms, keys, offsets, blob, columns, privates, events, scores, handed = item
-    for number in (*head, *terms):
-        if type(number) is not int or number < 0:
-            raise ValueError("a head that is no number")
-    shard, epoch, tick, step, base = head
-    tree_version, dilation, kinds, cells = terms
+    shard, epoch, tick, step, base = (_whole(number) for number in head)
+    tree_version, dilation, kinds, cells = (_whole(number) for number in terms)
+    if shard > _SHARD_MAX or not (
+        1 <= kinds <= limits.KINDS_MAX and 1 <= cells <= limits.CELLS_MAX
+    ):
+        raise ValueError("a head out of bounds")
     _check_index(keys, offsets, blob)
-    if kinds < 1 or cells < 1:
-        raise ValueError("no kinds or no cells")
     return Frame(
         shard=shard,
         epoch=epoch,
@@ -185,18 +184,33 @@ def _decode(item: Any) -> Frame:
         offsets=offsets,
         blob=blob,
         sessions=_columns(columns),
-        privates=[(_typed(a, int), _typed(b, bytes)) for a, b in privates],
+        privates=[(_whole(a, _ID_MAX), _typed(b, bytes)) for a, b in privates],
         events=[
-            FrameEvent(_typed(kind, int), _typed(values, bytes), Scope(scope), _typed(target, int))
+            FrameEvent(
+                _whole(kind, limits.EVENT_KINDS_MAX - 1),
+                _typed(values, bytes),
+                Scope(_whole(scope)),
+                _whole(target, _ID_MAX),
+            )
             for kind, values, scope, target in events
         ],
         scores=None
         if scores is None
-        else [(_typed(a, int), _typed(b, str), _typed(c, int)) for a, b, c in scores],
-        handed=[(_typed(a, int), _typed(b, int)) for a, b in handed],
+        else [(_whole(a, _ID_MAX), _typed(b, str), _typed(c, int)) for a, b, c in scores],
+        handed=[(_whole(a, _ID_MAX), _whole(b, _SHARD_MAX)) for a, b in handed],
         kinds=kinds,
         cells=cells,
     )
+
+
+_ID_MAX: Final = (1 << 64) - 1
+_SHARD_MAX: Final = (1 << 32) - 1
+
+
+def _whole(item: Any, most: int = limits.TICK_MAX) -> int:
+    if type(item) is not int or not 0 <= item <= most:
+        raise ValueError(f"not a whole number up to {most}")
+    return item
 
 
 def _typed(item: Any, kind: type) -> Any:
