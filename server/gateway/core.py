@@ -164,9 +164,10 @@ class Gateway:
     def compose_steps(self, tick: int, now: float) -> Iterator[None]:
         """Like `compose`, pausing after every few links so that other work can be done.
 
-        Frames that come in a pause are taken after the last link. A tick that is not newer than
-        the last one composed is nothing to do.
+        Frames that come in a pause are taken after the last link. When shards are ahead of `tick`,
+        theirs counts. A tick that is not newer than the last one composed is nothing to do.
         """
+        tick = max(tick, self._feeds.newest_tick)
         if tick <= self._baseline.tick:
             return
         awake = self._roster.awake_at = self._clock.advance(now)

@@ -56,10 +56,11 @@ class Detached:
         for session, lost in list(self._lost.items()):
             if lost.next_at > now:
                 continue
-            lost.next_at = now + limits.DETACH_AGAIN_S
             if lost.listed_at is None:
                 lost.listed_at = now
             shard = owner(session, lost.fact.generation)
+            told = shard is not None
+            lost.next_at = now + (limits.DETACH_AGAIN_S if told else limits.ASK_AGAIN_S)
             if shard is not None:
                 lost.listed_at = now
                 facts.append((shard, lost.fact))

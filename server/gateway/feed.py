@@ -138,8 +138,8 @@ class Feed:
         blob, report = frame.blob, Report()
         self._table.advance(frame.tick, frame.step)
         for start, end in pairwise(frame.offsets.tolist()):
-            item = cbor.loads_arrays(blob[start:end])
             try:
+                item = cbor.loads_arrays(blob[start:end])
                 self._table.apply(item, frame.tick, frame.step, report)
             except (RemoteProtocolError, Unsynced):
                 self.damaged = True

@@ -26,6 +26,8 @@ class Feeds:
         self.by_shard = {shard: Feed(schema, geometry, shard) for shard in shards}
         self.gaps = 0
         self.damaged = 0
+        self._schema = schema
+        self._geometry = geometry
         self._post = post
         self._asked_at: dict[int, float] = {}
 
@@ -37,7 +39,8 @@ class Feeds:
             self.damaged += 1
             return None
         feed = self.by_shard.get(frame.shard)
-        if feed is None:
+        if feed is None or not self._fits(frame):
+            self.damaged += 1
             return None
         match feed.take(frame):
             case Taken.OLD:
@@ -54,6 +57,19 @@ class Feeds:
         """The frames taken so far are in snapshots."""
         for feed in self.by_shard.values():
             feed.composed()
+
+    @property
+    def newest_tick(self) -> int:
+        """The newest tick that any shard has published."""
+        return max(feed.tick for feed in self.by_shard.values())
+
+    def _fits(self, frame: Frame) -> bool:
+        """Whether a frame is of this very world; one of another version of it is not."""
+        return (
+            frame.kinds == len(self._schema.kinds)
+            and frame.cells == self._geometry.cells
+            and all(event.kind < len(self._schema.events) for event in frame.events)
+        )
 
     def mend(self, now: float) -> None:
         """Ask for what turned out to be damaged."""

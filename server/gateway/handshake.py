@@ -40,8 +40,8 @@ class Doorkeeper(Protocol):
     def close(self, state: LinkState, code: CloseCode, reason: str) -> None:
         """Say goodbye with `reason` and close the link."""
 
-    def room(self) -> bool:
-        """Whether one more link may be admitted."""
+    def refusal(self) -> tuple[CloseCode, str] | None:
+        """Why no further link can be admitted, None if it can."""
 
 
 @attrs.frozen(kw_only=True)
@@ -92,7 +92,9 @@ class Handshake:
         elif hello.resume is not None:
             self._resume(state, hello.resume, now)
         else:
-            self._join(state, hello.name, now)
+            # Names are shown on other people's screens, terminals among them.
+            name = "".join(filter(str.isprintable, hello.name))
+            self._join(state, name, now)
 
     def _refusal(self, hello: Hello) -> tuple[CloseCode, str] | None:
         terms = self._terms
@@ -100,9 +102,7 @@ class Handshake:
             return CloseCode.POLICY, "this is another world"
         if hello.observe and not terms.reveal:
             return CloseCode.AUTH, "this world is not shown to observers"
-        if not self._door.room():
-            return CloseCode.FULL, "the world is full"
-        return None
+        return self._door.refusal()
 
     def _join(self, state: LinkState, name: str, now: float) -> None:
         token = self._tokens.new_session()
@@ -153,7 +153,7 @@ class Handshake:
     def joined(self, answer: Joined) -> None:
         """A shard took the session."""
         asking = self._joins.get(answer.session)
-        if asking is None:
+        if asking is None or asking.state.phase is Phase.CLOSED:
             self._door.unclaimed(answer.session, answer.generation)
             return
         playing = asking.state.session
@@ -165,7 +165,11 @@ class Handshake:
     def resumed(self, answer: Resumed) -> None:
         """The owner judged the token good."""
         asking = self._asking.get(answer.next_hash)
-        if asking is None or asking.token.session != answer.session:
+        if (
+            asking is None
+            or asking.token.session != answer.session
+            or asking.state.phase is Phase.CLOSED
+        ):
             self._door.unclaimed(answer.session, answer.generation)
             return
         asking.state.applied = answer.applied

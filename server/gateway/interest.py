@@ -48,26 +48,22 @@ class Interests:
         key = centre, radius_class
         found = self._known.get(key)
         if found is None:
-            self._check(centre, radius_class)
+            if not self.exists(centre, radius_class):
+                raise ValueError(f"the world has no cell {centre} or no class {radius_class}")
             if len(self._known) >= limits.INTERESTS_KEPT:
                 self._forget_unused()
             cells = self._geometry.interest_cells(centre, radius_class)
             found = self._known[key] = self._make(cells)
         return found
 
-    def in_use(self) -> list[Interest]:
-        """Those that links receive, in the order in which they were first needed."""
-        used = [interest for interest in self._known.values() if interest.links]
-        return [*used, self.everything] if self.everything.links else used
+    def exists(self, centre: int, radius_class: int) -> bool:
+        """Whether the world has such a cell and such a class."""
+        return 0 <= centre < self._geometry.cells and (
+            0 <= radius_class < len(self._geometry.interest)
+        )
 
     def __len__(self) -> int:
         return len(self._known)
-
-    def _check(self, centre: int, radius_class: int) -> None:
-        if not 0 <= centre < self._geometry.cells:
-            raise ValueError(f"the world has no cell {centre}")
-        if not 0 <= radius_class < len(self._geometry.interest):
-            raise ValueError(f"the world has no interest class {radius_class}")
 
     def _make(self, cells: tuple[int, ...], *, everything: bool = False) -> Interest:
         by_shard: dict[int, list[int]] = {}

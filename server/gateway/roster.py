@@ -71,9 +71,13 @@ class Roster:
 
     # --- for the handshake -----------------------------------------------------------------------
 
-    def room(self) -> bool:
-        """Whether one more link may be admitted."""
-        return not self.draining and len(self._links) <= self._clients_max
+    def refusal(self) -> tuple[CloseCode, str] | None:
+        """Why no further link can be admitted, None if it can."""
+        if self.draining:
+            return CloseCode.RESTART, "the server is shutting down"
+        if len(self._links) > self._clients_max:
+            return CloseCode.FULL, "the world is full"
+        return None
 
     def expect(self, state: LinkState, playing: Playing) -> None:
         """Note what frames say of `playing`; it may come before the answer."""

@@ -98,7 +98,7 @@ class Sessions:
             self._route(playing, shard, applied)
         if entity != playing.entity:
             self._set_entity(state, playing, entity)
-        if centre >= 0:
+        if self._interests.exists(centre, radius_class):  # the centre is -1 before the first tick
             state.want(self._interests.at(centre, radius_class))
 
     def _hand_over(self, shard: int, session: int, heir: int) -> None:

@@ -158,3 +158,33 @@ def test_a_client_that_asks_gets_keyframes_of_these_cells(world, crowd) -> None:
     assert keyframes, "with what is in it"
     assert {key % world.geometry.cells for key in keyframes} == {cell}, "and nothing else"
     assert ann.seen() == world.truth(ann)
+
+
+def test_shards_that_are_ahead_of_the_gateway_are_followed(world, crowd) -> None:
+    clients, rng = crowd
+    stir(world, rng)
+    world.tick_number += 1
+    for shard in world.shards.values():
+        shard.step(world.tick_number)
+    world.gateway.compose(world.tick_number - 1, world.now)
+    for client in clients:
+        client.read()
+        assert client.snapshots[-1].tick == world.tick_number
+        assert client.seen() == world.truth(client)
+    sent = len(clients[0].snapshots)
+    world.gateway.compose(world.tick_number, world.now)
+    clients[0].read()
+    assert len(clients[0].snapshots) == sent, "no tick is told twice"
+
+
+def test_frames_of_another_world_are_not_believed(world, crowd) -> None:
+    clients, rng = crowd
+    other = type(world)(shards=(1, 1))
+    other.geometry = type(world.geometry).grid(512, 512, 64, [64.0], shards=(1, 1))
+    stranger = type(world.shards[0])(other, 0, epoch=9)
+    stranger.table.begin(1000, 1000)
+    world.gateway.frame(stranger._frame(1000).encode(), world.now)
+    stir(world, rng)
+    world.tick()
+    for client in clients:
+        assert client.seen() == world.truth(client)

@@ -108,7 +108,7 @@ def test_a_draining_gateway_admits_nobody_and_says_goodbye_to_all(world) -> None
     world.gateway.drain()
     late = world.connect(Hello(name="late"))
     world.tick()
-    assert late.closed == CloseCode.FULL
+    assert late.closed == CloseCode.RESTART, "it shall come back later"
     world.gateway.goodbye(CloseCode.RESTART, "back soon", retry_s=2.0)
     world.tick()
     assert client.goodbye == messages.Goodbye(CloseCode.RESTART, "back soon", 2.0)
@@ -166,6 +166,28 @@ def test_a_link_that_is_lost_during_its_join_leaves_no_player_behind(world) -> N
     facts = [i for s in world.shards.values() for i in s.items if isinstance(i, mail.Detach)]
     assert facts or not world.gateway.statistics().clients, "the owner hears of it"
     assert world.gateway.statistics().detached == 1
+
+
+def test_an_answer_that_comes_too_late_welcomes_nobody(world) -> None:
+    for shard in world.shards.values():
+        shard.answers = False
+    client = world.connect(Hello(name="ann"))
+    world.tick()
+    join = next(i for s in world.shards.values() for i in s.items if isinstance(i, mail.Join))
+    client.say(messages.Bye())
+    for data in client.pair.link.drain():
+        world.gateway._intake.receive(world.gateway._roster.all()[0], data, world.now)
+    world.enter(join)
+    assert world.gateway.statistics().clients == 0, "the link is closed"
+    world.tick(8)
+    leaves = [i for s in world.shards.values() for i in s.items if isinstance(i, mail.Leave)]
+    assert leaves == [mail.Leave(join.session, 1)], "the session is told to go"
+
+
+def test_a_name_cannot_write_on_other_peoples_terminals(world) -> None:
+    world.join("\x1b[2Jann\n", 100, 100)
+    (join,) = [i for s in world.shards.values() for i in s.items if isinstance(i, mail.Join)]
+    assert join.name == "[2Jann"
 
 
 def test_a_closed_link_is_polled_no_more(world) -> None:
