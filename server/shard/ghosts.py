@@ -7,7 +7,7 @@ of a node steps first. A frame that was missed is asked for, as any gateway does
 An entity that this shard has just handed over stays a ghost on its course until its new owner
 has taken it, so that rules never lose sight of it.
 
-Must not know: worlds, sessions, the journal, the bus.
+Must not know: worlds' state, sessions, the journal, the bus.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -27,9 +27,10 @@ from protocol.schema import Course, Schema
 from server.shard import limits
 from server.shard.guests import CourseColumns, GuestBatch
 from server.shard.mail import Resync
+from sim.game import Game
 from sim.ghosts import Ghosts as GhostColumns
 
-__all__ = ["GhostForm", "Ghosts", "border_region"]
+__all__ = ["GhostForm", "Ghosts", "border_region", "ghost_forms"]
 
 Ids = npt.NDArray[np.uint64]
 Columns = tuple[Ids, dict[str, npt.NDArray[Any]]]
@@ -53,6 +54,14 @@ class GhostForm:
 
     fields: tuple[str, ...]
     course: Course | None
+
+
+def ghost_forms(game: Game, schema: Schema) -> list[GhostForm]:
+    """The forms of a game's kinds, in order."""
+    return [
+        GhostForm(spec.ghost_fields, kind.course)
+        for spec, kind in zip(game.rules.kinds, schema.kinds, strict=True)
+    ]
 
 
 @attrs.define

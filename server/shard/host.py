@@ -17,11 +17,8 @@ Must not know: the schedule, trio, sockets, gateways' inner life.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import attrs
-
 from protocol import cbor
 from protocol.frame import Frame
-from protocol.geometry import Geometry
 from protocol.schema import Schema
 from server.cluster.seams import Bus
 from server.shard import limits
@@ -29,11 +26,12 @@ from server.shard.arrivals import Arrival, Arrivals, Progress
 from server.shard.census import Census, Counting
 from server.shard.commands import Commands
 from server.shard.commit import Commit
+from server.shard.config import ShardConfig, ShardStatistics
 from server.shard.crossing import Crossing, Departure
-from server.shard.desk import Asked, Desk, DeskStatistics
+from server.shard.desk import Asked, Desk
 from server.shard.durability import Durability
 from server.shard.framing import Framer
-from server.shard.ghosts import GhostForm, Ghosts, border_region
+from server.shard.ghosts import Ghosts, border_region, ghost_forms
 from server.shard.guests import Guests
 from server.shard.inbox import Inbox, Taken
 from server.shard.mail import (
@@ -61,47 +59,6 @@ from sim.world import World
 __all__ = ["Shard", "ShardConfig", "ShardStatistics"]
 
 
-@attrs.frozen(kw_only=True)
-class ShardConfig:
-    """What one shard is: of which world and space, under which epoch.
-
-    `grace_ticks` is how long a session waits for a lost link. `counting` keeps every entity's id
-    for a census, which costs memory for as long as the shard lives. `checksum_every` is how often,
-    in ticks, a record carries the world's checksum; 0 for never.
-    """
-
-    world: str
-    shard: int
-    epoch: int
-    seed: int
-    geometry: Geometry
-    grace_ticks: int = limits.GRACE_TICKS
-    counting: bool = False
-    checksum_every: int = 64
-
-
-@attrs.frozen
-class ShardStatistics:
-    """One shard after its newest tick. Counters run since the shard began."""
-
-    shard: int
-    tick: int
-    step: int
-    entities: int
-    sessions: int
-    ghosts: int
-    guests: int
-    crossings: int
-    journal_lag_ticks: int
-    frame_bytes: int
-    record_bytes: int
-    duplicates: int
-    undeliverable: int
-    malformed: int
-    resyncs: int
-    desk: DeskStatistics
-
-
 class Shard:
     """One shard of a world, driven from outside tick by tick."""
 
@@ -123,7 +80,7 @@ class Shard:
         self._post = Post(bus, config.world, shard)
         self.sessions = SessionTable(config.grace_ticks)
         self._desk = Desk(shard, schema, self.sessions, self._post)
-        self._ghosts = Ghosts(schema, geometry, _ghost_forms(game, schema), self._region, self._ask)
+        self._ghosts = Ghosts(schema, geometry, ghost_forms(game, schema), self._region, self._ask)
         self._outbox = Outbox()
         self._arrivals = Arrivals()
         self._crossing = Crossing(geometry, shard, self.world, self.sessions, self._outbox)
@@ -404,10 +361,3 @@ class Shard:
     def _ask(self, shard: int, question: Resync) -> None:
         mail = Mail(shard_sender(self.id), (question,))
         self._bus.publish(inbox_subject(self.config.world, shard), mail.encode())
-
-
-def _ghost_forms(game: Game, schema: Schema) -> list[GhostForm]:
-    return [
-        GhostForm(spec.ghost_fields, kind.course)
-        for spec, kind in zip(game.rules.kinds, schema.kinds, strict=True)
-    ]

@@ -1,24 +1,45 @@
-"""Mail: what gateways and shards write to each other on the bus.
+"""Mail: what gateways and shards write to each other on the bus, as bytes.
 
 A gateway sends one `Mail` per shard and tick to the shard's inbox, and asks every shard at once on
 the resume subject. A shard answers on the gateway's own subject. On the wire a mail is the CBOR
 array [sender, [item, ...]], and an item is [number, field, ...] in the order of its class.
 
-The bus delivers at most once, so every item may be repeated without harm: the receiver answers a
-repeated question again and ignores a repeated fact. Sessions are named with their link's
-generation, so that a link that was taken over can no longer speak for its session.
-
 Must not know: sessions' rules, worlds, sockets.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import attrs
 
 from protocol import cbor
 from protocol.errors import ProtocolError
 from server.shard import limits
+from server.shard.letters import (
+    Confirm,
+    Detach,
+    Ended,
+    Input,
+    Item,
+    Join,
+    Joined,
+    Leave,
+    Refused,
+    Resume,
+    Resumed,
+    Resync,
+    Resynced,
+    Superseded,
+)
+from server.shard.subjects import (
+    frame_subject,
+    gateway_subject,
+    inbox_subject,
+    is_token,
+    resume_subject,
+    shard_sender,
+    taken_subject,
+)
 
 __all__ = [
     "Confirm",
@@ -40,6 +61,7 @@ __all__ = [
     "frame_subject",
     "gateway_subject",
     "inbox_subject",
+    "is_token",
     "resume_subject",
     "shard_sender",
     "taken_subject",
@@ -49,209 +71,6 @@ __all__ = [
 class MailError(ValueError):
     """A mail is not of the form that this module writes; its sender is broken or lies."""
 
-
-# --- subjects ------------------------------------------------------------------------------------
-
-
-def frame_subject(world: str, shard: int | str) -> str:
-    """Where a shard publishes its frames; `"*"` for those of every shard."""
-    return f"{world}.frame.{shard}"
-
-
-def inbox_subject(world: str, shard: int) -> str:
-    """Where a shard takes its mail."""
-    return f"{world}.inbox.{shard}"
-
-
-def resume_subject(world: str) -> str:
-    """Where gateways ask all shards for the owner of a session."""
-    return f"{world}.resume"
-
-
-def gateway_subject(world: str, gateway: str) -> str:
-    """Where a gateway (or a shard in a gateway's role, see `shard_sender`) takes replies."""
-    return f"{world}.gateway.{gateway}"
-
-
-def taken_subject(world: str, source: int) -> str:
-    """Where a shard learns how much of its outbox the others have taken."""
-    return f"{world}.taken.{source}"
-
-
-def shard_sender(shard: int) -> str:
-    """The name under which a shard writes mail; replies to it go to that gateway subject."""
-    return f"shard-{shard}"
-
-
-# --- from a gateway to a shard -------------------------------------------------------------------
-
-
-@attrs.frozen
-class Join:
-    """A new session wants an entity; any shard takes it and hands it where it belongs.
-
-    `session` is a random u64 that the gateway picks, `token_hash` the SHA-256 of the resume token.
-    Repeat until `Joined` or `Refused` comes.
-    """
-
-    session: int
-    token_hash: bytes
-    name: str
-
-
-@attrs.frozen
-class Resume:
-    """A client came back with the token of `session`; only its owner answers.
-
-    `token` is the secret itself and `next_hash` the SHA-256 of the token that shall replace it:
-    what a shard stores never suffices to resume. Repeat (with the same `next_hash`) until
-    `Resumed` comes or the client's patience ends: nobody answers while an entity is in transit.
-    """
-
-    session: int
-    token: bytes
-    next_hash: bytes
-
-
-@attrs.frozen
-class Confirm:
-    """The client has its new token: the one before it is void. An `Input` confirms as well."""
-
-    session: int
-    generation: int
-
-
-@attrs.frozen
-class Detach:
-    """The link is lost; the grace period runs. Repeat each second while frames list the session."""
-
-    session: int
-    generation: int
-
-
-@attrs.frozen
-class Leave:
-    """The player said goodbye: no grace. Repeat like `Detach`."""
-
-    session: int
-    generation: int
-
-
-@attrs.frozen
-class Input:
-    """One input of a session, values in wire integers, as `protocol.messages.Input` carries it."""
-
-    session: int
-    generation: int
-    seq: int
-    tick: int
-    view: int
-    kind: int
-    values: tuple[int | str, ...]
-
-
-@attrs.frozen
-class Resync:
-    """A frame was missed (`since`: the tick held, 0 for nothing) or parts are damaged (`cells`).
-
-    Answered by `Resynced` after the shard's next frame. No `cells` means all of them.
-    """
-
-    since: int
-    cells: tuple[int, ...] = ()
-
-
-# --- from a shard to a gateway -------------------------------------------------------------------
-
-
-@attrs.frozen
-class Joined:
-    """The session is in the world, durably."""
-
-    session: int
-    entity: int
-    shard: int
-    hop: int
-    generation: int
-    tick: int
-
-
-@attrs.frozen
-class Refused:
-    """The session was not accepted; `code` is a `protocol.errors.CloseCode`.
-
-    `next_hash` is that of the `Resume` which is refused, empty for a `Join`.
-    """
-
-    session: int
-    code: int
-    reason: str
-    next_hash: bytes = b""
-
-
-@attrs.frozen
-class Resumed:
-    """The session lives here and its link is now `generation`; the token is rotated, durably.
-
-    `next_hash` is that of the `Resume` which is answered: an answer to one link's question must
-    not be taken for another's that names the same session.
-    """
-
-    session: int
-    entity: int
-    shard: int
-    hop: int
-    generation: int
-    tick: int
-    applied: int
-    next_hash: bytes
-
-
-@attrs.frozen
-class Superseded:
-    """The link `generation` of this session was taken over: close it with 4409."""
-
-    session: int
-    generation: int
-
-
-@attrs.frozen
-class Ended:
-    """The session is over: it left, or its grace period ran out."""
-
-    session: int
-    generation: int
-    reason: str
-
-
-@attrs.frozen
-class Resynced:
-    """The answer to `Resync`: an encoded frame of the shard's newest tick, for these cells.
-
-    Its base is the `since` of the question if that is still retained, else 0 (all keyframes). The
-    shard's next published frame stands on this frame's tick.
-    """
-
-    shard: int
-    cells: tuple[int, ...]
-    frame: bytes
-
-
-Item: TypeAlias = (
-    Join
-    | Resume
-    | Confirm
-    | Detach
-    | Leave
-    | Input
-    | Resync
-    | Joined
-    | Refused
-    | Resumed
-    | Superseded
-    | Ended
-    | Resynced
-)
 
 _NUMBERS: Final[dict[int, type[Item]]] = {
     0: Join,
@@ -268,9 +87,6 @@ _NUMBERS: Final[dict[int, type[Item]]] = {
     20: Ended,
     21: Resynced,
 }
-
-
-# --- codec ---------------------------------------------------------------------------------------
 
 
 @attrs.frozen
@@ -297,16 +113,6 @@ class Mail:
         if not isinstance(sender, str) or not is_token(sender):
             raise MailError("a mail's sender is not one token of a subject")
         return cls(sender, tuple(map(_item, rows)))
-
-
-def is_token(name: str) -> bool:
-    """Whether `name` may stand as one token of a subject: short, printable, no dot or wildcard."""
-    return (
-        0 < len(name) <= limits.NAME_BYTES
-        and name.isascii()
-        and name.isprintable()
-        and not set(name) & set(" .*>")
-    )
 
 
 def _row(item: Item) -> list[Any]:

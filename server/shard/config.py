@@ -1,0 +1,53 @@
+"""What a shard is told when it is made, and what it tells of itself while it runs.
+
+Must not know: how shards work.
+"""
+
+import attrs
+
+from protocol.geometry import Geometry
+from server.shard import limits
+from server.shard.desk import DeskStatistics
+
+__all__ = ["ShardConfig", "ShardStatistics"]
+
+
+@attrs.frozen(kw_only=True)
+class ShardConfig:
+    """What one shard is: of which world and space, under which epoch.
+
+    `grace_ticks` is how long a session waits for a lost link. `counting` keeps every entity's id
+    for a census, which costs memory for as long as the shard lives. `checksum_every` is how often,
+    in ticks, a record carries the world's checksum; 0 for never.
+    """
+
+    world: str
+    shard: int
+    epoch: int
+    seed: int
+    geometry: Geometry
+    grace_ticks: int = limits.GRACE_TICKS
+    counting: bool = False
+    checksum_every: int = 64
+
+
+@attrs.frozen
+class ShardStatistics:
+    """One shard after its newest tick. Counters run since the shard began."""
+
+    shard: int
+    tick: int
+    step: int
+    entities: int
+    sessions: int
+    ghosts: int
+    guests: int
+    crossings: int
+    journal_lag_ticks: int
+    frame_bytes: int
+    record_bytes: int
+    duplicates: int
+    undeliverable: int
+    malformed: int
+    resyncs: int
+    desk: DeskStatistics
