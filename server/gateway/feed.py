@@ -10,9 +10,7 @@ Must not know: links, interest, the bus.
 
 from collections import deque
 from enum import Enum, auto
-from itertools import pairwise
 
-from protocol import cbor
 from protocol.apply import Report, Unsynced
 from protocol.errors import RemoteProtocolError
 from protocol.frame import Frame
@@ -135,12 +133,9 @@ class Feed:
 
     def _apply(self, frame: Frame) -> None:
         """Bring the copy to `frame`. What does not fit is noted: the copy is to be made anew."""
-        blob, report = frame.blob, Report()
-        self._table.advance(frame.tick, frame.step)
-        for start, end in pairwise(frame.offsets.tolist()):
-            try:
-                item = cbor.loads_arrays(blob[start:end])
-                self._table.apply(item, frame.tick, frame.step, report)
-            except (RemoteProtocolError, Unsynced):
-                self.damaged = True
+        table, report = self._table, Report()
+        try:
+            table.apply_all(frame.blob, len(frame.keys), frame.tick, frame.step, report)
+        except (RemoteProtocolError, Unsynced):
+            self.damaged = True
         self.damaged |= report.crc_failed
