@@ -27,12 +27,12 @@ from server.shard.census import Census, Counting
 from server.shard.commands import Commands
 from server.shard.commit import Commit
 from server.shard.config import ShardConfig, ShardStatistics
-from server.shard.crossing import Crossing, Departure
 from server.shard.desk import Asked, Desk
 from server.shard.durability import Durability
 from server.shard.framing import Framer
 from server.shard.ghosts import Ghosts, border_region, ghost_forms
 from server.shard.guests import Guests
+from server.shard.handoff import Departure, Handoff
 from server.shard.inbox import Inbox, Taken
 from server.shard.mail import (
     Mail,
@@ -83,9 +83,9 @@ class Shard:
         self._ghosts = Ghosts(schema, geometry, ghost_forms(game, schema), self._region, self._ask)
         self._outbox = Outbox()
         self._arrivals = Arrivals()
-        self._crossing = Crossing(geometry, shard, self.world, self.sessions, self._outbox)
+        self._handoff = Handoff(geometry, shard, self.world, self.sessions, self._outbox)
         self._commands = Commands(
-            self.world, self._outbox, self._crossing.forwarding, self._ghosts.owner
+            self.world, self._outbox, self._handoff.forwarding, self._ghosts.owner
         )
         self._queued: list[tuple[int, str, dict[str, Any]]] = []
         self._newsroom = Newsroom(schema, geometry)
@@ -138,7 +138,7 @@ class Shard:
             if isinstance(arrival.parcel, EntityParcel)
         }
         for entity, parcel in coming.items():
-            self._crossing.forwarding.came(entity)
+            self._handoff.forwarding.came(entity)
             if parcel.session is not None:
                 session = Session.from_data(parcel.session, tick)
                 session.hop += 1
@@ -194,15 +194,15 @@ class Shard:
 
     def _publish(self, tick: int, asked: Asked) -> list[Export]:
         exports = [self.world.export(kind) for kind in self._kinds]
-        released, players = self._crossing.release(self._durability.durable_tick)
+        released, players = self._handoff.release(self._durability.durable_tick)
         for departure in players:
             assert departure.session is not None
             self._newsroom.handed(departure.session.id, departure.to)
-        guests = self._crossing.guests
+        guests = self._handoff.guests
         self._replication.write(tick, self.world.step, exports, guests, released)
         owned = list(self.sessions)
         self._players.follow(owned, exports)
-        sessions = owned + self._crossing.guest_sessions()
+        sessions = owned + self._handoff.guest_sessions()
         frame = self._framer.frame(sessions, self._newsroom.take(), self.dilation)
         data = frame.encode()
         self._frame_bytes = len(data)
@@ -221,7 +221,7 @@ class Shard:
     def _cut(self, tick: int, exports: Sequence[Export]) -> list[Departure]:
         if self._durability.lag_ticks > limits.HANDOFF_LAG_TICKS:
             return []  # the journal is not accepting: nobody may be between two shards for long
-        departures, batches = self._crossing.cut(tick, exports)
+        departures, batches = self._handoff.cut(tick, exports)
         if self._region:
             self._ghosts.linger(batches)
         for departure in departures:
@@ -309,7 +309,7 @@ class Shard:
     @property
     def guests(self) -> Guests:
         """The entities that were cut out and are still published by this shard."""
-        return self._crossing.guests
+        return self._handoff.guests
 
     def command(self, target: int, name: str, **args: Any) -> None:
         """Have a command done in the next tick, or later where the entity is elsewhere."""
@@ -346,7 +346,7 @@ class Shard:
             entities=len(self.world.owned_ids()),
             sessions=len(self.sessions),
             ghosts=self._ghost_count,
-            guests=len(self._crossing.guests),
+            guests=len(self._handoff.guests),
             crossings=self._outbox.sent_entities,
             journal_lag_ticks=self._durability.lag_ticks,
             frame_bytes=self._frame_bytes,

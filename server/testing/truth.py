@@ -46,7 +46,7 @@ def holder(shards: dict[int, Shard], entity: int) -> Shard | None:
 
 
 def _guests(shard: Shard) -> Iterable[GuestBatch]:
-    return shard._crossing.guests  # noqa: SLF001 - there is no public way to them yet
+    return shard.guests
 
 
 def _copy(kind: Kind, batch: GuestBatch, place: int, step: int) -> Any:

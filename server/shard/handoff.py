@@ -21,7 +21,7 @@ from server.shard.sessions import Session, SessionTable
 from sim.engine import Export
 from sim.world import World
 
-__all__ = ["Crossing", "Departure"]
+__all__ = ["Departure", "Handoff"]
 
 
 @attrs.frozen
@@ -33,7 +33,7 @@ class Departure:
     session: Session | None
 
 
-class Crossing:
+class Handoff:
     """Cuts entities out of one shard's world."""
 
     def __init__(
