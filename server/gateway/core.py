@@ -42,7 +42,11 @@ _LINKS_PER_STEP = 64  # about half a millisecond: inputs and pings stay timely i
 
 @attrs.frozen(kw_only=True)
 class GatewayConfig:
-    """What a gateway must know of its world. `name` is one token of a bus subject."""
+    """What a gateway must know of its world.
+
+    `name` is one token of a bus subject, and of this very run: shards take who writes under it for
+    the one that holds the sessions' links.
+    """
 
     name: str
     world: str
