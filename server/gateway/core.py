@@ -9,15 +9,12 @@ Must not know: the simulation, sockets, trio.
 
 from collections.abc import Iterator
 
-import attrs
-
 from protocol.errors import CloseCode
-from protocol.geometry import Geometry
 from protocol.messages import Message, Ping, Welcome
-from protocol.schema import Schema
 from server.gateway import limits
 from server.gateway.answers import Answers
 from server.gateway.baseline import Baseline
+from server.gateway.config import GatewayConfig, GatewayStatistics
 from server.gateway.detached import Detached
 from server.gateway.fanout import FanOut, FanOutCounters
 from server.gateway.feeds import Feeds
@@ -31,53 +28,12 @@ from server.gateway.post import Post, Publish
 from server.gateway.roster import Roster
 from server.gateway.scores import ScoreBoard
 from server.gateway.sessions import Sessions
-from server.gateway.tokens import TokenMaker
 from server.net.frames import frame as whole_frame
 from server.net.link import Link
 
 __all__ = ["Gateway", "GatewayConfig", "GatewayStatistics"]
 
 _LINKS_PER_STEP = 64  # about half a millisecond: inputs and pings stay timely in between
-
-
-@attrs.frozen(kw_only=True)
-class GatewayConfig:
-    """What a gateway must know of its world.
-
-    `name` is one token of a bus subject, and of this very run: shards take who writes under it for
-    the one that holds the sessions' links.
-    """
-
-    name: str
-    world: str
-    schema: Schema
-    geometry: Geometry
-    clients_max: int = 4000
-    reveal: bool = False
-    conditions: str = ""
-    tokens: TokenMaker = attrs.field(factory=TokenMaker)
-
-
-@attrs.frozen(kw_only=True)
-class GatewayStatistics:
-    """Totals since the gateway began, and how many are in it now.
-
-    `late` counts snapshots that were not sent because the link was behind, `dropped` links that
-    were closed for their behaviour or silence, `gaps` frames that were missed on the bus.
-    """
-
-    clients: int
-    links: int
-    joins: int
-    resumes: int
-    dropped: int
-    snapshots: int
-    bytes: int
-    late: int
-    exceptions: int
-    gaps: int
-    detached: int
-    inputs: int
 
 
 class Gateway:
