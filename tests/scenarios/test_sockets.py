@@ -49,9 +49,9 @@ class Reader:
         if replica is not None and (not self.arrivals or replica.tick > self.arrivals[-1][0]):
             self.arrivals.append((replica.tick, now))
 
-    def longest_gap_s(self, after: float, before: float) -> float:
+    def gaps_s(self, after: float, before: float) -> list[float]:
         times = [now for _, now in self.arrivals if after <= now <= before]
-        return max(b - a for a, b in pairwise(times))
+        return [b - a for a, b in pairwise(times)]
 
 
 @pytest.mark.parametrize("receive_buffer_bytes", [4096, None], ids=["4 KiB buffer", "default"])
@@ -70,6 +70,8 @@ async def test_who_stops_reading_for_5_s_delays_nobody_and_is_brought_back(
             await reader.connection.wait_welcomed()
             reader.client.on_changes = lambda _, reader=reader: reader.note(trio.current_time())
         await driver.pass_ticks(20)
+        calm = trio.current_time()
+        await trio.sleep(STALL_S / 2)
 
         began = trio.current_time()
         slow.connection.paused = True
@@ -79,8 +81,10 @@ async def test_who_stops_reading_for_5_s_delays_nobody_and_is_brought_back(
         ended = trio.current_time()
         assert held <= 64 * 1024, "the server holds at most 64 KiB for a client that does not read"
 
-        gaps = sorted(reader.longest_gap_s(began, ended) for reader in crowd)
-        assert gaps[len(gaps) // 2] < 0.25, "the others' snapshots stay on time"
+        # As much on time as before: how fast this machine is, is not the question.
+        assert _typical_gap_s(crowd, began, ended) < 2 * _typical_gap_s(crowd, calm, began) + 0.1, (
+            "the others' snapshots stay on time"
+        )
         before = slow.client.statistics()
         await driver.wait_until(lambda: _in_step(slow, crowd[0]))
         await driver.pass_ticks(70)  # every part's CRC has come by
@@ -91,6 +95,12 @@ async def test_who_stops_reading_for_5_s_delays_nobody_and_is_brought_back(
         assert process.gateway.statistics().late > 0, "it was skipped while it was late"
         _assert_true(driver, slow)
         nursery.cancel_scope.cancel()
+
+
+def _typical_gap_s(crowd: list[Reader], after: float, before: float) -> float:
+    """Of all the crowd's pauses between snapshots, the one that 95 % are shorter than."""
+    gaps = sorted(gap for reader in crowd for gap in reader.gaps_s(after, before))
+    return gaps[len(gaps) * 95 // 100]
 
 
 def _held_most(process: Process) -> int:

@@ -18,6 +18,7 @@ from sim.courses import travelled
 from sim.specs import CourseSpec
 
 Drive = Callable[[World], Any]
+NAMES = ("p0", "v", "age", "num", "den", "p")
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "courses.json").read_text())
 
 
@@ -40,7 +41,8 @@ def test_the_simulation_and_the_protocol_evaluate_alike(
 
 
 def test_golden_positions() -> None:
-    for p0, v, age, num, den, expected in VECTORS["cases"]:
+    for case in VECTORS:
+        p0, v, age, num, den, expected = (case[name] for name in NAMES)
         assert evaluate(p0, v, age, num, den) == expected
         way = travelled(spec(num, den), np.array([v]), np.array([age]))
         assert p0 + int(way[0]) == expected
