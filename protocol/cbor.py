@@ -9,7 +9,7 @@ Must not know: messages.
 
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 import cbor2
@@ -35,30 +35,11 @@ _TYPES: Final = {
 _TAGS: Final = {np.dtype(code): tag for tag, code in _TYPES.items()}
 
 
-class _NoTags(Mapping[int, Callable[..., object]]):
-    """Refuses every tag before its payload is read."""
+class _Tags(dict[int, Callable[..., object]]):
+    """Refuses every tag but its keys, before the tag's payload is read."""
 
-    def __getitem__(self, tag: int) -> NoReturn:
+    def __missing__(self, tag: int) -> NoReturn:
         raise cbor2.CBORDecodeError(f"tag {tag} is not allowed here")
-
-    def __iter__(self) -> NoReturn:
-        raise TypeError("the tags that are refused cannot be listed")
-
-    def __len__(self) -> int:
-        return 1
-
-
-class _ArrayTags(_NoTags):
-    """Allows exactly the typed arrays that Shoal uses."""
-
-    def __init__(self) -> None:
-        self._decoders = {tag: _array_decoder(np.dtype(code)) for tag, code in _TYPES.items()}
-
-    def __getitem__(self, tag: int) -> Callable[..., object]:  # type: ignore[override]
-        decoder = self._decoders.get(tag)
-        if decoder is None:
-            raise cbor2.CBORDecodeError(f"tag {tag} is not allowed here")
-        return decoder
 
 
 def _array_decoder(dtype: np.dtype[Any]) -> Callable[..., object]:
@@ -72,8 +53,8 @@ def _array_decoder(dtype: np.dtype[Any]) -> Callable[..., object]:
     return decode
 
 
-_NO_TAGS: Final = _NoTags()
-_ARRAY_TAGS: Final = _ArrayTags()
+_NO_TAGS: Final = _Tags()
+_ARRAY_TAGS: Final = _Tags({tag: _array_decoder(np.dtype(code)) for tag, code in _TYPES.items()})
 
 
 def dumps(item: object) -> bytes:
@@ -109,7 +90,7 @@ def loads_arrays(data: bytes | memoryview) -> object:
 _END: Final = b"\x68~the end"
 
 
-def _loads(data: bytes | memoryview, tags: _NoTags) -> object:
+def _loads(data: bytes | memoryview, tags: _Tags) -> object:
     framed = b"\x82" + data + _END
     try:
         if framed.find(_END) == len(framed) - len(_END):
@@ -130,14 +111,14 @@ _OPTIONS: Final[dict[str, Any]] = {
 }
 
 
-def _framed_item(framed: bytes, tags: _NoTags) -> object:
+def _framed_item(framed: bytes, tags: _Tags) -> object:
     pair = cbor2.loads(framed, max_depth=limits.DEPTH_MAX + 1, semantic_decoders=tags, **_OPTIONS)
     if type(pair[1]) is not str or pair[1] != "~the end":  # an array compares to no truth
         raise RemoteProtocolError(_TRAILING)
     return pair[0]
 
 
-def _sole_item(data: bytes, tags: _NoTags) -> object:
+def _sole_item(data: bytes, tags: _Tags) -> object:
     decoder = cbor2.CBORDecoder(
         io.BytesIO(data), max_depth=limits.DEPTH_MAX, semantic_decoders=tags, **_OPTIONS
     )
