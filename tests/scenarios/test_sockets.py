@@ -11,6 +11,7 @@ from client_demo.connection import Connection, LinkOptions
 from protocol.client import Client
 from protocol.parts import PartTable
 from server.process import Process
+from sim.games.lanterns import Steer
 from sim.games.lanterns import game as lanterns
 from tests.scenarios.sockets import SocketDriver, running_world
 
@@ -23,6 +24,27 @@ async def test_the_duel_across_the_border_is_the_same_over_sockets(
         players = [shard.census() for shard in driver.process.node.shards.values()]
         owned = [entity for census in players for entity in census.owned]
         assert len(owned) == len(set(owned)), "nobody is owned twice"
+
+
+async def test_a_player_whose_link_breaks_comes_back_as_the_same_diver() -> None:
+    async with running_world(lanterns, shards="2x2") as driver:
+        ann = await driver.join("ann", 600, 300, latency=0)
+        bob = await driver.join("bob", 640, 300, latency=0)
+        before, session = ann.id, ann.client.welcome
+        assert session is not None
+        ann.send(Steer(dx=1, dy=0))
+        ann.connection.drop()
+        ann.send(Steer(dx=0, dy=1))  # while the link is lost
+        await driver.wait_until(lambda: ann.connection.statistics().resumes == 1)
+        await driver.wait_until(lambda: ann.client.ready and ann.id in ann.view)
+        assert ann.id == before, "the same entity"
+        welcome = ann.client.welcome
+        assert welcome is not None
+        assert welcome.session == session.session
+        assert welcome.token != session.token, "a token is good for one return"
+        await driver.wait_until(lambda: ann.view[ann.id].vy > 5)
+        assert before in bob.view, "the others have seen it all the while"
+        assert ann.connection.statistics().rejoins == 0
 
 
 CROWD = 50
