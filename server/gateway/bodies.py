@@ -72,11 +72,12 @@ class Bodies:
     ) -> Body:
         """For a link that knows the cells `known`, of which only `usable` are worth keeping."""
         kept = usable & interest.cell_set
-        if not all(self._can_follow(feed, baseline) for feed in self._feeds.values()):
+        strays = {shard: feed.strays.lately for shard, feed in self._feeds.items()}
+        feeds = self._with_strays(interest, strays)
+        if not all(self._can_follow(feed, baseline) for feed, _ in feeds):
             kept = frozenset()
         groups = []
-        strays = {shard: feed.strays.lately for shard, feed in self._feeds.items()}
-        for feed, cells in self._with_strays(interest, strays):
+        for feed, cells in feeds:
             groups += self._groups(feed, cells, kept, baseline)
         return Body(self._assemble(groups), tuple(sorted(known - kept)))
 

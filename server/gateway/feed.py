@@ -114,7 +114,7 @@ class Feed:
         self._backlog.clear()
         self._backlog_bytes = 0
         self.fresh.clear()
-        self.strays.clear()
+        self.strays.start_anew()
         self._whole_since = frame.tick
         self.chained = False
         self.damaged = False

@@ -48,6 +48,7 @@ INTERESTS_KEPT: Final = 8192  # memoised interests; at more, those without a lin
 DETACHED_MAX: Final = 16384  # lost sessions that shards are reminded of; the oldest is forgotten
 DETACH_AGAIN_S: Final = 1.0  # how often the owner of a lost session is reminded
 DETACH_FORGET_S: Final = 10.0  # a lost session that no frame lists for so long is forgotten
+PRIVATES_KEPT: Final = 8192  # of sessions that play elsewhere; the oldest is forgotten
 SCORES_TOP: Final = 10
 SCORES_EVERY_S: Final = 1.0
 

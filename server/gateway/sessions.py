@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from protocol.frame import Frame, SessionColumns
+from server.gateway import limits
 from server.gateway.interest import Interests
 from server.gateway.links import LinkState, Playing
 from server.gateway.post import Post
@@ -31,6 +32,10 @@ class Sessions:
         self._by_session: dict[int, LinkState] = {}
         self._by_entity: dict[int, LinkState] = {}
         self._columns: dict[int, SessionColumns] = {}
+        # Private sections of sessions that do not play here. A shard sends one when a session gets
+        # a new link, and that frame may come before the answer which tells whose link it is.
+        self._unclaimed: dict[int, bytes] = {}
+        self._outdated: set[int] = set()  # those of which a frame names a newer link than ours
 
     def link_of(self, session: int) -> LinkState | None:
         """The link over which `session` plays."""
@@ -45,6 +50,8 @@ class Sessions:
         state.session = playing
         self._by_session[playing.session] = state
         self._set_entity(state, playing, playing.entity)
+        self._outdated.discard(playing.session)
+        state.private = self._unclaimed.pop(playing.session, state.private)
         for shard, columns in self._columns.items():
             for place in np.nonzero(columns.session == playing.session)[0].tolist():
                 self._apply(shard, next(_rows(columns, np.array([place]))))
@@ -54,6 +61,7 @@ class Sessions:
         playing = state.session
         if playing is not None and self._by_session.get(playing.session) is state:
             del self._by_session[playing.session]
+            self._outdated.discard(playing.session)
             if self._by_entity.get(playing.entity) is state:
                 del self._by_entity[playing.entity]
 
@@ -76,11 +84,20 @@ class Sessions:
         for row in _rows(frame.sessions, _changed(previous, frame.sessions)):
             self._apply(frame.shard, row)
         for session, item in frame.privates:
-            state = self._by_session.get(session)
-            if state is not None and state.session and state.session.owner == frame.shard:
-                state.private = item
+            self._take_private(frame.shard, session, item)
         for session, heir in frame.handed:
             self._hand_over(frame.shard, session, heir)
+
+    def _take_private(self, shard: int, session: int, item: bytes) -> None:
+        state = self._by_session.get(session)
+        playing = state.session if state is not None else None
+        if state is None or playing is None or session in self._outdated:
+            self._unclaimed.pop(session, None)
+            self._unclaimed[session] = item
+            if len(self._unclaimed) > limits.PRIVATES_KEPT:
+                del self._unclaimed[next(iter(self._unclaimed))]
+        elif playing.owner == shard:
+            state.private = item
 
     def _apply(self, shard: int, row: SessionRow) -> None:
         session, entity, hop, generation, centre, radius_class, applied, margin = row
@@ -88,6 +105,8 @@ class Sessions:
         if state is None or state.session is None:
             return
         playing = state.session
+        if generation > playing.generation:
+            self._outdated.add(session)
         if generation != playing.generation or hop < playing.hop:
             return
         state.applied = applied

@@ -48,7 +48,6 @@ class Strays:
         if self.fresh:
             self.fresh = frozenset()
 
-    def clear(self) -> None:
-        """Forget everything: the shard starts anew."""
-        self._told.clear()
-        self.fresh = self.lately = frozenset()
+    def start_anew(self) -> None:
+        """What the shard showed is void: whoever saw it there must be told of the new beginning."""
+        self.fresh = self.lately

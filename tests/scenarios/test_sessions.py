@@ -81,6 +81,7 @@ def test_a_second_link_takes_over_and_the_first_is_told() -> None:
     elsewhere = sim.connect(Client("ann", resume=ann.client.welcome.token))
     sim.tick(10)
     assert elsewhere.id == ann.id, "the same avatar"
+    assert elsewhere.client.private.keys() == ann.client.private.keys(), "and all about it"
     assert ann.closed.code == CloseCode.TAKEN_OVER
     elsewhere.send(Steer(dx=-1, dy=0))
     sim.tick(10)

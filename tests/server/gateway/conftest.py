@@ -84,6 +84,8 @@ class PuppetShard:
         self.scores: list[tuple[int, str, int]] = []
         self.base = 0
         self.answers = True
+        self.guests: set[int] = set()  # shown here although they stand elsewhere
+        self.hidden: set[int] = set()  # not shown here although they stand here
 
     def step(self, tick: int) -> None:
         self._write(tick)
@@ -116,7 +118,11 @@ class PuppetShard:
         mine = {
             entity: dot
             for entity, dot in self.world.dots.items()
-            if geometry.shard_of(geometry.cell_of(dot.x, dot.y)) == self.id
+            if entity in self.guests
+            or (
+                entity not in self.hidden
+                and geometry.shard_of(geometry.cell_of(dot.x, dot.y)) == self.id
+            )
         }
         xs = np.array([dot.x for dot in mine.values()], float)
         ys = np.array([dot.y for dot in mine.values()], float)

@@ -188,3 +188,23 @@ def test_frames_of_another_world_are_not_believed(world, crowd) -> None:
     world.tick()
     for client in clients:
         assert client.seen() == world.truth(client)
+
+
+def test_a_guest_of_a_shard_that_starts_again_does_not_haunt_anybody(world) -> None:
+    """Ann sees none of shard 0's cells, only a guest of it that stands beyond the border."""
+    ann = world.join("ann", 700, 100)
+    border = world.shards[0]
+    guest = world.add_dot(660, 100)
+    real = world.geometry.shard_of
+    cell = world.geometry.cell_of(660, 100)
+    border.guests = {guest}
+    world.shards[1].hidden = {guest}
+    world.tick(3)
+    assert guest in ann.seen(), "the guest is seen where it stands"
+    assert real(cell) == 1
+    new = type(border)(world, 0, epoch=2)
+    new.rows = border.rows
+    world.shards[0] = new
+    world.shards[1].hidden = set()
+    world.tick(3)
+    assert ann.seen() == world.truth(ann), "its owner shows it now, and nobody else"
