@@ -38,13 +38,17 @@ class Framer:
 
     def frame(self, sessions: Sequence[Session], news: News, dilation: int) -> Frame:
         """The next frame, of the table's tick."""
-        keys, blob, offsets = self._table.encode_changed(self._base or None)
+        tick = self._table.tick
+        # After a pause longer than deltas reach there are only keyframes, which say nothing of
+        # the parts that are gone: receivers have to begin anew.
+        base = self._base if tick - self._base < wire_limits.RETAINED_TICKS else 0
+        keys, blob, offsets = self._table.encode_changed(base or None)
         frame = Frame(
             shard=self._table.shard,
             epoch=self._table.epoch,
-            tick=self._table.tick,
+            tick=tick,
             step=self._table.step,
-            base=self._base,
+            base=base,
             tree_version=self._geometry.version,
             dilation=dilation,
             keys=keys,

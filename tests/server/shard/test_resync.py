@@ -50,6 +50,17 @@ def test_a_missed_frame_is_repeated_on_what_is_held(
     assert checks > 10, "and from there on every checksum agrees"
 
 
+@pytest.mark.parametrize("paused", [1, 63, 64, 200])
+def test_after_a_pause_everybody_stands_on_the_same_ground(cluster: Any, paused: int) -> None:
+    for _ in range(10):
+        cluster.tick()
+        cluster.watcher.follow()
+    cluster.now += paused - 1  # nobody stepped meanwhile
+    cluster.tick()
+    for frame in map(decoded, cluster.watcher.frames.take_nowait()):
+        assert frame.base == (10 if paused < 64 else 0), "what is too old is no ground"
+
+
 def decoded(message: Any) -> Frame:
     return Frame.decode(message.data)
 
