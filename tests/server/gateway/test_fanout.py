@@ -1,6 +1,7 @@
 """Who is on time shares bodies; who is not gets one merged delta; everybody sees the truth."""
 
 import numpy as np
+import pytest
 
 from protocol import messages
 from server.gateway import fanout, limits
@@ -143,3 +144,37 @@ def test_a_moved_interest_drops_old_cells_and_enters_new_ones(world) -> None:
         assert client.seen() == world.truth(client), f"at {x}"
     dropped = [cell for snapshot in client.snapshots for cell in snapshot.dropped]
     assert dropped, "cells that were left behind are named"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_stalls_losses_and_walks_together_end_in_the_truth(world, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for _ in range(80):
+        world.add_dot(*rng.uniform((300, 0), (724, 512)))
+    clients = [
+        world.join(f"p{n}", *rng.uniform((300, 0), (724, 512)), cls=n % 2, capacity=6000)
+        for n in range(6)
+    ]
+    mine = {client.entity for client in clients}
+    world.lose = lambda subject: ".frame." in subject and rng.random() < 0.05
+    for _ in range(200):
+        for client in clients:
+            if rng.random() < 0.03:
+                client.reads = not client.reads
+            if rng.random() < 0.05:
+                client.say(messages.Resync(tuple(rng.integers(0, 128, 4).tolist())))
+        for entity, dot in world.dots.items():
+            left, right = (0, 1023)
+            if entity in mine:  # players stay in their shard: puppets hand nobody over
+                left, right = (0, 511) if dot.x < 512 else (512, 1023)
+            dot.x = float(np.clip(dot.x + rng.integers(-25, 26), left, right))
+            dot.hp = int(rng.integers(0, 100))
+        world.tick()
+    world.lose = lambda _: False
+    for client in clients:
+        client.reads = True
+    world.tick(30)
+    for client in clients:
+        assert client.closed is None
+        assert client.seen() == world.truth(client)
+        assert client.replica.mismatches == 0, "and was never wrong"
