@@ -38,10 +38,20 @@ RETRY_S: Final = 1.0  # when clients of a server that restarts should come back
 class RunningGateway:
     """A gateway that runs: for those who watch it and those who end it."""
 
-    def __init__(self, gateway: Gateway, listening: Listening, schedule: Schedule) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        listening: Listening,
+        schedule: Schedule,
+        *,
+        frames: Subscription,
+        mail: Subscription,
+    ) -> None:
         self._gateway = gateway
         self._listening = listening
         self._schedule = schedule
+        self._frames = frames
+        self._mail = mail
         self._news = trio.Event()
         self._stopped = trio.Event()
 
@@ -77,15 +87,15 @@ class RunningGateway:
         """Wait until `shut_down` is done."""
         await self._stopped.wait()
 
-    async def take_frames(self, frames: Subscription) -> None:
+    async def take_frames(self) -> None:
         """Hand over frames as they come."""
-        async for message in frames:
+        async for message in self._frames:
             self._gateway.frame(message.data, trio.current_time())
             self._news.set()
 
-    async def take_mail(self, mail: Subscription) -> None:
+    async def take_mail(self) -> None:
         """Hand over shards' answers as they come."""
-        async for message in mail:
+        async for message in self._mail:
             self._gateway.mail(message.data, trio.current_time())
 
     async def compose(self) -> None:
@@ -99,10 +109,21 @@ class RunningGateway:
             self._gateway.poll(trio.current_time())
             with trio.move_on_at(begins + COMPOSE_WAIT_S):
                 await self._wait_frames(tick)
+            self._take_waiting()
             for _ in self._gateway.compose_steps(tick, trio.current_time()):
                 await trio.lowlevel.checkpoint()
             await trio.sleep_until(begins + 0.5 / schedule.hz)
             self._gateway.poll(trio.current_time())
+
+    def _take_waiting(self) -> None:
+        """Hand over what is there already: shards of this very process may have kept the other
+        tasks from running until the time was up.
+        """
+        now = trio.current_time()
+        for message in self._frames.take_nowait():
+            self._gateway.frame(message.data, now)
+        for message in self._mail.take_nowait():
+            self._gateway.mail(message.data, now)
 
     async def _wait_frames(self, tick: int) -> None:
         while self._gateway.awaits_frames(tick):
@@ -127,9 +148,9 @@ async def run_gateway(
     try:
         async with trio.open_nursery() as nursery:
             listening = await nursery.start(_listen, gateway, host, port, listen_config)
-            running = RunningGateway(gateway, listening, schedule)
-            nursery.start_soon(running.take_frames, frames)
-            nursery.start_soon(running.take_mail, mail)
+            running = RunningGateway(gateway, listening, schedule, frames=frames, mail=mail)
+            nursery.start_soon(running.take_frames)
+            nursery.start_soon(running.take_mail)
             nursery.start_soon(running.compose)
             task_status.started(running)
             await running.wait_stopped()

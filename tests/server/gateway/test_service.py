@@ -44,12 +44,12 @@ class Core:
 async def run_for(seconds: float, core: Core, publish) -> None:
     """Run the service's tasks around `core`; `publish(bus, schedule)` plays the shards."""
     schedule = Schedule(trio.current_time() + 1.0, HZ)
-    running = RunningGateway(core, None, schedule)
     bus = MemoryBus()
-    frames = bus.subscribe("w.frame.*", buffer=16)
+    frames, mail = bus.subscribe("w.frame.*", buffer=16), bus.subscribe("w.gateway.g0", buffer=16)
+    running = RunningGateway(core, None, schedule, frames=frames, mail=mail)
     with trio.move_on_after(1.0 + seconds):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(running.take_frames, frames)
+            nursery.start_soon(running.take_frames)
             nursery.start_soon(running.compose)
             nursery.start_soon(publish, bus, schedule)
 
@@ -79,6 +79,25 @@ async def test_it_waits_for_nobody_longer_than_a_fixed_time(autojump_clock) -> N
     for tick, at in core.composed:
         if tick > 0:
             assert at == pytest.approx(start + tick / HZ + COMPOSE_WAIT_S)
+
+
+async def test_shards_that_keep_the_process_busy_past_the_time_are_not_missed(
+    autojump_clock,
+) -> None:
+    async def publish(bus, schedule) -> None:
+        for tick in range(1, 40):
+            await trio.sleep_until(schedule.begins_s(tick))
+            autojump_clock.jump(0.03)  # the steps of all shards, without a pause
+            bus.publish("w.frame.0", str(tick).encode())
+
+    class Watching(Core):
+        def compose_steps(self, tick: int, now: float):
+            assert tick <= 0 or tick in self.arrived, f"the frame of {tick} was there"
+            return super().compose_steps(tick, now)
+
+    core = Watching()
+    await run_for(1.0, core, publish)
+    assert len(core.composed) >= 18
 
 
 async def test_inputs_are_polled_just_before_each_slot_and_once_between(autojump_clock) -> None:
