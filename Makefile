@@ -6,7 +6,7 @@ PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := protocol sim server client_demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test test-slow check constraints clean
+.PHONY: help install develop demo test test-slow coverage check constraints clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -23,6 +23,9 @@ test: develop ## run the tests (a few minutes)
 
 test-slow: develop ## run the slow tests too
 	$(RUN)/python -m pytest
+
+coverage: develop ## run the tests and say which lines and branches they reach
+	$(RUN)/python -m pytest -q --cov --cov-report=term:skip-covered
 
 check: develop ## lint, types and import contracts
 	$(RUN)/ruff check .
