@@ -94,8 +94,7 @@ class Feed:
     def table(self) -> PartTable:
         """The copy, with every frame applied."""
         while self._backlog:
-            self._apply(self._backlog.popleft())
-        self._backlog_bytes = 0
+            self._apply_oldest()
         return self._table
 
     def _judge(self, frame: Frame) -> Taken:
@@ -128,11 +127,15 @@ class Feed:
         self.strays.note(frame)
         self._backlog.append(frame)
         self._backlog_bytes += len(frame.blob)
-        if len(self._backlog) > limits.BACKLOG_FRAMES or self._backlog_bytes > limits.BACKLOG_BYTES:
-            self.table()
+        while (
+            len(self._backlog) > limits.BACKLOG_FRAMES or self._backlog_bytes > limits.BACKLOG_BYTES
+        ):
+            self._apply_oldest()
 
-    def _apply(self, frame: Frame) -> None:
-        """Bring the copy to `frame`. What does not fit is noted: the copy is to be made anew."""
+    def _apply_oldest(self) -> None:
+        """Bring the copy one frame on. What does not fit is noted: it is to be made anew."""
+        frame = self._backlog.popleft()
+        self._backlog_bytes -= len(frame.blob)
         table, report = self._table, Report()
         try:
             table.apply_all(frame.blob, len(frame.keys), frame.tick, frame.step, report)

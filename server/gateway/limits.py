@@ -36,7 +36,9 @@ EVENT_S: Final = 1.0  # an event of a cell that could not be sent for so long is
 
 # --- frames --------------------------------------------------------------------------------------
 FRAMES_CHAINED: Final = 4  # frames of one shard in one snapshot; with more, links get one delta
-BACKLOG_FRAMES: Final = 20  # frames not applied to the gateway's own copy; at more all are
+# Frames of one shard that are not applied to the gateway's own copy; at more the oldest is. They
+# are few, for who needs the copy next waits until all are applied, and everybody else with him.
+BACKLOG_FRAMES: Final = 4
 BACKLOG_BYTES: Final = 4 * 1024 * 1024
 RESYNC_AGAIN_S: Final = 0.25  # how often a shard is asked again for what a missed frame held
 FRAMES_BUFFERED: Final = 256  # bus messages waiting for the gateway; the oldest are dropped
