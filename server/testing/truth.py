@@ -3,7 +3,6 @@
 Must not know: gateways, clients.
 """
 
-from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,7 +24,7 @@ def find(schema: Schema, shards: dict[int, Shard], entity: int) -> tuple[int, An
         if row is not None:
             return number, row
     for shard in shards.values():
-        for batch in _guests(shard):
+        for batch in shard.guests:
             found = (batch.rows.ids == entity).nonzero()[0]
             if len(found):
                 place = int(found[0])
@@ -40,13 +39,9 @@ def holder(shards: dict[int, Shard], entity: int) -> Shard | None:
         if shard.world.get(entity) is not None:
             return shard
     for shard in shards.values():
-        if any((batch.rows.ids == entity).any() for batch in _guests(shard)):
+        if any((batch.rows.ids == entity).any() for batch in shard.guests):
             return shard
     return None
-
-
-def _guests(shard: Shard) -> Iterable[GuestBatch]:
-    return shard.guests
 
 
 def _copy(kind: Kind, batch: GuestBatch, place: int, step: int) -> Any:

@@ -65,3 +65,21 @@ def test_many_crossings_lose_and_double_nobody() -> None:
         assert player.closed is None
         assert player.checks > 0
         assert player.mismatches == 0
+
+
+def test_whoever_is_between_two_shards_is_found_where_it_goes() -> None:
+    sim = Sim(game, shards=2, seed=5)
+    ann = sim.join("ann", x=1000, y=500)
+    ann.send(Steer(dx=1, dy=0))
+    between, places = 0, []
+    for _ in range(60):
+        sim.tick()
+        shard, row = sim.find(ann.id)
+        places.append(row.x)
+        if sim.census().in_transit:
+            between += 1
+            assert shard == 1, "the shard that it goes to"
+            assert row.hp == 100, "with what is public of it"
+    assert between == 1, "for one tick"
+    steps = [after - before for before, after in pairwise(places)]
+    assert all(-0.01 <= step <= SPEED * TICK_S + 0.01 for step in steps), "on its course"
