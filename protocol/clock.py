@@ -27,6 +27,8 @@ _STALL_INTERVALS: Final = 4.0
 _RISE_S: Final = 0.3
 _FALL_S: Final = 10.0
 _RATE_MAX: Final = 0.05  # playback runs at most so much faster or slower
+_DEAD_ZONE_S: Final = 0.004  # a bucket of delays; nothing closer is known
+_BURST_S: Final = 1.0
 _RESET_S: Final = 0.5  # further behind than this it jumps forward
 
 
@@ -52,6 +54,7 @@ class _Delays:
     def __init__(self) -> None:
         self._weights = [0.0] * _BUCKETS
         self._gain = 1.0  # grows instead of shrinking all weights
+        self._base = 0.0
 
     def add(self, seconds: float) -> None:
         bucket = min(max(int(seconds / _BUCKET_S), 0), _BUCKETS - 1)
@@ -60,6 +63,17 @@ class _Delays:
         if self._gain > 1e100:
             self._weights = [weight / self._gain for weight in self._weights]
             self._gain = 1.0
+
+    def rebase(self, base: float) -> None:
+        """Delays count from `base` now: those that are known move along, by whole buckets."""
+        shift = int((base - self._base) / _BUCKET_S)
+        if shift == 0:
+            return
+        self._base += shift * _BUCKET_S
+        moved = [0.0] * _BUCKETS
+        for bucket, weight in enumerate(self._weights):
+            moved[min(max(bucket - shift, 0), _BUCKETS - 1)] += weight
+        self._weights = moved
 
     def quantile(self) -> float:
         left = sum(self._weights) * _QUANTILE
@@ -92,14 +106,24 @@ class Timeline:
         self._target = self._delay = self.interval + _HALF_FRAME_S
         self._arrived = self._shown_at = 0.0
         self._shown: float | None = None
-        self._in_burst = False
+        self._burst_until = 0.0
         self._stalls = 0
         self._longest_gap = 0.0
 
     @property
     def started(self) -> bool:
-        """Whether a snapshot has arrived."""
+        """Whether a snapshot has arrived (since the last `restart`)."""
         return bool(self._offsets)
+
+    @property
+    def shown(self) -> float:
+        """The tick that was shown last; 0 before the first."""
+        return 0.0 if self._shown is None else self._shown
+
+    def restart(self) -> None:
+        """Another link to the same world: its offsets are its own; what was shown stays shown."""
+        self._offsets.clear()
+        self._burst_until = 0.0
 
     def arrive(self, tick: int, now: float) -> None:
         """A snapshot of `tick` arrived."""
@@ -108,14 +132,18 @@ class Timeline:
         self._arrived = now
         self.newest = max(self.newest, tick)
         self._note_offset(offset, now)
+        self._delays.rebase(self._base)
         delay = offset - self._base
         if gap > _STALL_INTERVALS * self.interval + self._target:
-            self._in_burst = True
+            # What was held up comes in a burst, soon over. What stays late after that is no stall
+            # but a slower way, and counts as delay.
+            self._burst_until = now + min(gap, _BURST_S)
             self._stalls += 1
             self._longest_gap = max(self._longest_gap, gap)
-        if self._in_burst and delay > self._target:
-            return
-        self._in_burst = False
+        if now < self._burst_until:
+            if delay > self._target:
+                return
+            self._burst_until = 0.0
         self._delays.add(delay)
         self._target = self.interval + self._delays.quantile() + _HALF_FRAME_S
 
@@ -125,23 +153,21 @@ class Timeline:
 
     def render_tick(self, now: float) -> float:
         """The tick to show at `now`; never less than before. 0 before the first snapshot."""
-        if not self.started:
-            return 0.0
         elapsed = max(now - self._shown_at, 0.0)
+        self._shown_at = max(now, self._shown_at)
+        if not self.started:
+            return self.shown
         self._follow_target(elapsed)
         ideal = (now - self._base - self._delay) / self.interval
-        self._shown_at = now
         if self._shown is None:
             self._shown = max(ideal, 0.0)
             return self._shown
-        behind = (ideal - (self._shown + elapsed / self.interval)) * self.interval
+        behind = (ideal - self._shown) * self.interval - elapsed
         if behind > _RESET_S:
             self._shown = ideal
-            return self._shown
-        rate = 1.0 + min(max(behind, -_RATE_MAX), _RATE_MAX)
-        if behind < -_RESET_S:
-            rate = 0.0  # hold still until the time that is shown is the time again
-        self._shown += elapsed * rate / self.interval
+        elif behind >= -_RESET_S:
+            self._shown += elapsed * _rate(behind) / self.interval
+        # else hold still until the time that is shown is the time again
         return self._shown
 
     def statistics(self) -> TimelineStatistics:
@@ -167,30 +193,67 @@ class Timeline:
         self._delay += (self._target - self._delay) * min(elapsed / time, 1.0)
 
 
-class InputPacer:
-    """How far ahead of the server's tick to aim inputs, from its reports of their margin.
+def _rate(behind: float) -> float:
+    """How fast to play when `behind` seconds late: exactly 1 most of the time (after Mirror)."""
+    if abs(behind) <= _DEAD_ZONE_S:
+        return 1.0
+    return 1.0 + min(max(behind, -_RATE_MAX), _RATE_MAX)
 
-    A margin of 2 ticks is wanted. The lead follows by at most 10 % of an error each report, and
-    reports are ignored until the last correction can have come back, or it would swing.
+
+class InputPacer:
+    """The tick to aim inputs at, from the server's reports of how early they come.
+
+    A margin of 2 ticks is wanted. A report moves the aim by half its error; reports are ignored
+    until the last correction can have come back, or it would swing. The tick that is given out
+    follows the aim at 0.9 to 1.1 of the normal pace and never goes back, so neither do the inputs,
+    nor the avatar that is drawn at that tick; only an error of over 10 ticks is jumped.
     """
 
     WANTED: Final = 2.0
     _RESET_TICKS: Final = 10.0
+    _LEAD_MAX: Final = 60.0
+    _RATE_MAX: Final = 0.1
 
     def __init__(self, hz: int) -> None:
         self._interval = 1 / hz
         self._quiet_until = 0.0
+        self._reported = False
+        self._tick: float | None = None
+        self._ticked_at = 0.0
         self.lead = 2 * self.WANTED
+
+    def round_trip(self, seconds: float) -> None:
+        """A measured round trip, which says where to begin before the first report."""
+        if not self._reported:
+            self._aim(self.WANTED + seconds / self._interval)
 
     def report(self, margin: int, now: float, round_trip_s: float) -> None:
         """The server says that the newest input came `margin` ticks early."""
+        self._reported = True
         error = self.WANTED - margin
-        if abs(error) > self._RESET_TICKS:
-            if now >= self._quiet_until:
-                self.lead = max(self.lead + error, 0.0)
-                self._quiet_until = now + round_trip_s + 4 * self._interval
-            return
         if now < self._quiet_until or abs(error) < 1:
             return
-        self.lead = min(max(self.lead + error * 0.5, 0.0), 60.0)
-        self._quiet_until = now + round_trip_s + 2 * self._interval
+        share = 1.0 if abs(error) > self._RESET_TICKS else 0.5
+        self._aim(self.lead + error * share)
+        # The correction is played out at a tenth of the pace before it can be seen at all.
+        slewing = 0.0 if share == 1.0 else abs(error) * share / self._RATE_MAX
+        self._quiet_until = now + round_trip_s + (2 + slewing) * self._interval
+
+    def tick(self, server_tick: float, now: float) -> float:
+        """The tick that an input sent at `now` is for, with its fraction; never less than before.
+
+        `server_tick` is what the timeline says.
+        """
+        wanted = server_tick + self.lead
+        elapsed = max(now - self._ticked_at, 0.0) / self._interval
+        self._ticked_at = max(now, self._ticked_at)
+        if self._tick is None or wanted - self._tick - elapsed > self._RESET_TICKS:
+            self._tick = wanted
+        elif self._tick + elapsed - wanted <= self._RESET_TICKS:
+            most = elapsed * self._RATE_MAX
+            self._tick += elapsed + min(max(wanted - self._tick - elapsed, -most), most)
+        # else it stands still until the server has caught up
+        return self._tick
+
+    def _aim(self, lead: float) -> None:
+        self.lead = min(max(lead, 0.0), self._LEAD_MAX)
