@@ -101,6 +101,7 @@ class Client:
         self.playback: Playback | None = None
         self.timeline: Timeline | None = None
         self.foresight: Foresight | None = None
+        self._foreseen = (0, 0)
         self.entity = 0
         self.private: dict[str, float | int | str] = {}
         self.goodbye: messages.Goodbye | None = None
@@ -174,6 +175,7 @@ class Client:
                 self._say(messages.Pong(stamp))
             case messages.Pong(stamp=stamp):
                 self._round_trip.add(now - stamp / 1000)
+                self._pacer.round_trip(self._round_trip.seconds)
             case messages.Welcome():
                 self._take_welcome(message, now)
             case messages.Goodbye():
@@ -255,7 +257,7 @@ class Client:
 
     def input_tick(self, now: float) -> int:
         """The tick that an input sent now is meant for."""
-        return max(int(self.server_tick(now) + self._pacer.lead), 1)
+        return max(int(self._pacer.tick(self.server_tick(now), now)), 1)
 
     def screen(self, now: float) -> dict[int, Shown]:
         """Everybody as the player sees them now; the own avatar predicted, if that is on."""
@@ -263,7 +265,7 @@ class Client:
             return {}
         shown = self.playback.screen(self.timeline.render_tick(now))
         if self.foresight is not None and self.entity in shown:
-            ahead = self.server_tick(now) + self._pacer.lead
+            ahead = self._pacer.tick(self.server_tick(now), now)
             spot = self.foresight.position(ahead, now)
             if spot is not None:
                 x, y, vx, vy = spot
@@ -298,23 +300,41 @@ class Client:
     def _take_welcome(self, welcome: messages.Welcome, now: float) -> None:
         self.schema = Schema.from_data(welcome.schema)
         self.geometry = Geometry.from_data(welcome.geometry)
-        resumed = self.welcome is not None and self.welcome.session == welcome.session
+        resumed = self._is_resumed(welcome)
         self.welcome = welcome
         self.entity = welcome.entity
         self.replica = Replica(self.schema, self.geometry)
-        self.playback = Playback(self.schema) if self._wants_playback else None
-        self.timeline = Timeline(welcome.hz, self._fixed_delay_s)
-        self.foresight = None
         self._resync.clear()
         self._acked = 0
         self._ping_due = now
         if resumed:
-            for entry in self._unacknowledged:
-                self._say(attrs.evolve(entry, ack=0))
+            self._go_on()
         else:
-            self._pacer = InputPacer(welcome.hz)
-            self._unacknowledged.clear()
-            self._seq = self._acked_seq = 0
+            self._begin(welcome.hz)
+
+    def _is_resumed(self, welcome: messages.Welcome) -> bool:
+        """Whether it is the session, and the game, that was played before the link was lost."""
+        was = self.welcome
+        return was is not None and was.session == welcome.session and was.schema == welcome.schema
+
+    def _begin(self, hz: int) -> None:
+        assert self.schema is not None
+        self.playback = Playback(self.schema) if self._wants_playback else None
+        self.timeline = Timeline(hz, self._fixed_delay_s)
+        self.foresight = None
+        self._foreseen = (0, 0)
+        self._pacer = InputPacer(hz)
+        self._unacknowledged.clear()
+        self._seq = self._acked_seq = 0
+
+    def _go_on(self) -> None:
+        """Show what was shown, until the snapshots say otherwise; repeat what may be lost."""
+        assert self.timeline is not None
+        self.timeline.restart()
+        if self.playback is not None:
+            self.playback.restart()
+        for entry in self._unacknowledged:
+            self._say(attrs.evolve(entry, ack=0))
 
     def _take_snapshot(self, snapshot: messages.Snapshot, now: float) -> None:
         replica, timeline = self.replica, self.timeline
@@ -327,7 +347,7 @@ class Client:
         self._mismatches += changes.mismatches
         self._resync.update(changes.resync)
         if self.playback is not None:
-            self.playback.feed(replica, changes)
+            self.playback.feed(replica, changes, shown=timeline.shown)
         if snapshot.applied > self._acked_seq:
             self._acked_seq = snapshot.applied
             self._pacer.report(snapshot.margin, now, self._round_trip.seconds)
@@ -336,7 +356,7 @@ class Client:
         if snapshot.private is not None:
             self._take_private(snapshot.private)
         if self.foresight is not None:
-            self.foresight.snapshot(replica, self.entity, self.private, snapshot.applied)
+            self.foresight.snapshot(replica, self.private, snapshot.applied)
         if self.on_changes is not None:
             self.on_changes(changes)
 
@@ -351,9 +371,16 @@ class Client:
             field.name: value if field.type == "u64" else field.lo + value * field.step
             for field, value in zip(fields, private.values, strict=False)
         }
-        if self.foresight is None and self._factory is not None:
+        if self._factory is None:
+            return
+        if self._foreseen != (private.entity, private.kind):
+            self._foreseen = (private.entity, private.kind)
             predictor = self._factory(schema.data, private.kind)
-            self.foresight = Foresight(predictor) if predictor.predictable else None
+            self.foresight = (
+                Foresight(predictor, private.entity, private.kind)
+                if predictor.predictable
+                else None
+            )
 
     def _take_events(self, batch: messages.Events) -> None:
         schema = self.schema

@@ -51,10 +51,12 @@ class PredictorFactory(Protocol):
 
 
 class Foresight:
-    """Feeds one predictor."""
+    """Feeds the predictor of one entity of one kind."""
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, entity: int, kind: int) -> None:
         self.predictor = predictor
+        self.entity = entity
+        self.kind = kind
         self._drawn_at: float | None = None
 
     @property
@@ -71,19 +73,21 @@ class Foresight:
         """An input went out."""
         self.predictor.apply(entry.seq, entry.tick, name, values)
 
-    def snapshot(
-        self, replica: Replica, entity: int, private: Mapping[str, Any], applied: int
-    ) -> None:
+    def snapshot(self, replica: Replica, private: Mapping[str, Any], applied: int) -> None:
         """A snapshot was applied: tell the predictor what the server says."""
-        view = replica.entity(entity)
-        if view is None or view.course is None or view.held:
+        view = replica.entity(self.entity)
+        if view is None or view.course is None or view.held or view.kind != self.kind:
             return
         table = replica.tables[view.shard]
         self.predictor.correct(table.tick, table.step, view.course, private, applied)
 
     def position(self, tick: float, now: float) -> tuple[float, float, float, float] | None:
-        """Where to draw the avatar at `tick`, predicted so far if need be."""
+        """Where to draw the avatar when inputs are sent for `tick`, predicted so far if need be.
+
+        That is a tick less: what an input changes then lies just ahead of what is drawn, so it
+        shows at once and without a jump.
+        """
         elapsed = 0.0 if self._drawn_at is None else max(now - self._drawn_at, 0.0)
         self._drawn_at = now
-        self.predictor.advance(int(tick) + 1)
-        return self.predictor.position(tick, elapsed)
+        self.predictor.advance(int(tick))
+        return self.predictor.position(tick - 1, elapsed)

@@ -24,6 +24,7 @@ __all__ = ["Playback", "Shown"]
 EXTRAPOLATE_S: Final = 0.25
 KEPT_S: Final = 1.5
 _STEPS_KEPT: Final = 64
+_SPARE_TRACKS: Final = 64  # of entities that are gone, before one looks for what to forget
 
 
 @attrs.frozen
@@ -56,7 +57,18 @@ class _Steps:
             self._known.append((tick, step))
             del self._known[:-_STEPS_KEPT]
 
+    def tick_at(self, step: int) -> int:
+        """The tick at which that step was done, as far as is known."""
+        after = self._known[-1]
+        for before in reversed(self._known):
+            if before[1] < step:
+                tick = before[0] + step - before[1]
+                return tick if after is before else min(tick, after[0])
+            after = before
+        return after[0] - (after[1] - step)
+
     def at(self, tick: int) -> float:
+        """The step at a tick, with a fraction where ticks were skipped."""
         after = self._known[-1]
         for before in reversed(self._known):
             if before[0] <= tick:
@@ -75,12 +87,21 @@ class Playback:
         self._schema = schema
         self._tracks: dict[int, Track] = {}
         self._steps: dict[int, _Steps] = {}
+        self._memo: dict[tuple[int, int], float] = {}  # steps by shard and tick, of one screen
         self._newest = 0
+        self._restarted = False
         self._kept = KEPT_S * schema.hz
         self._ahead = EXTRAPOLATE_S * schema.hz
 
-    def feed(self, replica: Replica, changes: Changes) -> None:
-        """Take over what one snapshot changed; `replica` has it applied already."""
+    def restart(self) -> None:
+        """Another link: the replica begins anew, and whoever it does not have next time is gone."""
+        self._restarted = True
+
+    def feed(self, replica: Replica, changes: Changes, *, shown: float = 0.0) -> None:
+        """Take over what one snapshot changed; `replica` has it applied already.
+
+        `shown` is the tick that was drawn last: what is told late does not change it any more.
+        """
         self._newest = replica.tick
         for shard, table in replica.tables.items():
             self._steps.setdefault(shard, _Steps()).add(table.tick, table.step)
@@ -89,15 +110,22 @@ class Playback:
         for entity in touched:
             view = replica.entity(entity)
             if view is not None:
-                self._note(view, replica, jumped=entity in jumped)
+                self._note(view, replica.tables[view.shard].tick, int(shown), jumped)
         for entity, code in changes.left.items():
             self._end(entity, replica, gone=code == 0)
         for entity in changes.dropped:
             self._end(entity, replica, gone=entity not in replica)
+        if self._restarted:
+            self._restarted = False
+            for entity in self._tracks.keys() - set(replica.ids()):
+                self._end(entity, replica, gone=True)
+        if len(self._tracks) > 2 * len(replica) + _SPARE_TRACKS:
+            self._forget_ended()
 
     def screen(self, render_tick: float) -> dict[int, Shown]:
         """Everybody as of `render_tick`."""
         tick = min(render_tick, self._newest + self._ahead)
+        self._memo.clear()
         shown: dict[int, Shown] = {}
         for entity, track in list(self._tracks.items()):
             if track.ends is not None and track.ends <= tick:
@@ -111,14 +139,21 @@ class Playback:
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _note(self, view: EntityView, replica: Replica, *, jumped: bool) -> None:
-        tick = replica.tables[view.shard].tick
+    def _note(self, view: EntityView, tick: int, drawn: int, jumped: set[int]) -> None:
         track = self._tracks.get(view.id)
         if track is None or (track.ends is not None and track.ends < tick):
             track = self._tracks[view.id] = Track(view.kind, [])
         track.ends, track.held = None, False
-        key = Key(tick, view.shard, view.course, view.x, view.y, view.fields)
-        if track.keys and (jumped or view.course is None):
+        began = tick
+        if view.course is not None:
+            # Told late, a course still counts from where it began, unless that was drawn already.
+            began = min(self._steps[view.shard].tick_at(view.course[4] + 1), tick)
+        began = max(began, drawn + 2) if track.keys else max(began, drawn)
+        if track.keys:
+            began = max(began, track.keys[-1].tick)
+        key = Key(began, view.shard, view.course, view.x, view.y, view.fields)
+        if track.keys and (view.id in jumped or view.course is None):
+            self._memo.clear()
             key = attrs.evolve(key, teleport=self._teleports(track, key))
         track.add(key, self._newest - self._kept)
 
@@ -130,25 +165,29 @@ class Playback:
 
     def _end(self, entity: int, replica: Replica, *, gone: bool) -> None:
         track = self._tracks.get(entity)
-        if track is None:
+        if track is None or track.ends is not None:
             return
         if gone or entity not in replica:
             track.ends = replica.tick
         else:
             track.held = True
 
+    def _forget_ended(self) -> None:
+        """Nobody has looked for long: forget those that no screen can show any more."""
+        oldest = self._newest - self._kept
+        for entity, track in list(self._tracks.items()):
+            if track.ends is not None and track.ends <= oldest:
+                del self._tracks[entity]
+
     def _show(self, track: Track, tick: float) -> Shown:
         kind = self._schema.kinds[track.kind]
         whole = int(tick)
         part = tick - whole
         before, after = track.at(whole), track.at(whole + 1)
-        if after.teleport and after is not before:
-            here = track.spot(whole, kind, self._step_at, before)
-            there = track.spot(whole + 1, kind, self._step_at, before)
-        else:
-            # A course told at a tick leads there from the tick before: its start is on both.
-            here = track.spot(whole, kind, self._step_at, before)
-            there = track.spot(whole + 1, kind, self._step_at, after)
+        # A course told at a tick leads there from the tick before: its start is on both.
+        here = track.spot(whole, kind, self._step_at, before)
+        snaps = after.teleport and after is not before
+        there = track.spot(whole + 1, kind, self._step_at, before if snaps else after)
         x, y = _between(here, there, part)
         hz = self._schema.hz
         vx = (here.vx + (there.vx - here.vx) * part) * hz
@@ -156,7 +195,10 @@ class Playback:
         return Shown(track.kind, x, y, vx, vy, before.fields, track.held)
 
     def _step_at(self, shard: int, tick: int) -> float:
-        return self._steps[shard].at(tick)
+        step = self._memo.get((shard, tick))
+        if step is None:
+            step = self._memo[shard, tick] = self._steps[shard].at(tick)
+        return step
 
 
 def _between(here: Spot, there: Spot, part: float) -> tuple[float, float]:

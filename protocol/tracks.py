@@ -56,7 +56,7 @@ class Track:
     def add(self, key: Key, keep_from: float) -> None:
         """Append a key, and forget those that nothing before `keep_from` needs."""
         if self.keys and self.keys[-1].tick == key.tick:
-            self.keys[-1] = key
+            self.keys[-1] = attrs.evolve(key, teleport=key.teleport or self.keys[-1].teleport)
         else:
             self.keys.append(key)
         while len(self.keys) > 1 and (self.keys[1].tick <= keep_from or len(self.keys) > KEYS_MAX):

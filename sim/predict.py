@@ -15,17 +15,16 @@ from typing import Any, Final
 
 import attrs
 import numpy as np
-import numpy.typing as npt
 
 from sim import limits
 from sim.math import exp, length
 from sim.motion import intend, step_columns
 
-Column = npt.NDArray[np.float64]
-
 _HALF_LIFE_SMALL_S: Final = 0.225
 _HALF_LIFE_LARGE_S: Final = 0.071  # from a unit on
 _LN_2: Final = 0.6931471805599453
+# What `step_columns` reads and changes besides the motion; other private columns are not ours.
+_MODEL: Final = frozenset({"thrust_x", "thrust_y", "dash", "dash_left", "dash_wait"})
 RUBBER_BAND: Final = 10.0  # units; a drawn correction above is felt
 
 
@@ -51,10 +50,12 @@ class _Pending:
     values: Mapping[str, float]
 
 
-@attrs.define
+@attrs.frozen
 class _State:
+    """After one tick: a course whose steps are numbered as ticks, and the model's columns."""
+
     course: tuple[int, int, int, int, int]
-    columns: dict[str, Column]
+    columns: Mapping[str, float]
 
 
 class Predictor:
@@ -64,14 +65,13 @@ class Predictor:
         kind = schema["kinds"][kind_index]
         self._form = kind["course"]
         self._parameters = kind["motion"]
-        self._hz = schema["hz"]
         self._jump = schema["jump"]
-        self._private = [field["name"] for field in kind["private"]]
-        self._state: _State | None = None
+        self._columns = [name for field in kind["private"] if (name := field["name"]) in _MODEL]
         self._authority: Authority | None = None
         self._pending: deque[_Pending] = deque(maxlen=limits.PREDICTED_INPUTS)
-        self._path: dict[int, tuple[float, float]] = {}
+        self._states: dict[int, _State] = {}  # from the authority's tick to the predicted one
         self._offset = (0.0, 0.0)
+        self._drawn: float | None = None
         self.tick = 0
         self.corrections = 0
         self.rubber_bands = 0
@@ -80,18 +80,26 @@ class Predictor:
     @property
     def ready(self) -> bool:
         """Whether there is anything to predict and a state to predict it from."""
-        return self._state is not None
+        return self._authority is not None
 
     @property
     def predictable(self) -> bool:
         """Whether the kind has a motion model that inputs drive."""
         return self._form is not None and self._parameters is not None
 
+    @property
+    def offset(self) -> tuple[float, float]:
+        """What is drawn lies so far from what is predicted, in units; it decays."""
+        return self._offset
+
     def apply(self, seq: int, tick: int, name: str, values: Mapping[str, float]) -> None:
-        """An input was sent for `tick`. One for a tick that is predicted already is replayed."""
+        """An input was sent for `tick`. For a tick that is predicted already it is replayed."""
         self._pending.append(_Pending(seq, tick, name, values))
-        if self._authority is not None and tick <= self.tick:
-            self._replay(self._authority, self.tick)
+        if self._authority is None or tick > self.tick:
+            return
+        before = self._drawn_place()
+        self._replay(max(tick - 1, self._authority.tick))
+        self._keep_drawn(before)
 
     def correct(
         self,
@@ -101,28 +109,35 @@ class Predictor:
         private: Mapping[str, float],
         applied: int,
     ) -> None:
-        """The server's state came: go on from it. See `Authority` for what the arguments are."""
-        if not self.predictable or any(name not in private for name in self._private):
+        """The server's state came: go on from it. See `Authority` for what the arguments are.
+
+        If it is what was predicted, nothing is computed anew. What is older than the last is
+        ignored, and so is a state whose private columns are not all known.
+        """
+        if not self.predictable or any(name not in private for name in self._columns):
             return
-        known = {name: private[name] for name in self._private}
+        known = {name: private[name] for name in self._columns}
         authority = Authority(tick, step, course, known, applied)
         if self._authority is not None and authority.tick <= self._authority.tick:
             return
-        before = self._drawn_end()
-        guess = self._path.get(authority.tick)
-        self._authority = authority
         while self._pending and self._pending[0].seq <= authority.applied:
             self._pending.popleft()
-        truth = self._replay(authority, max(self.tick, authority.tick))
-        self._note_correction(guess, truth, before)
-        for old in [old for old in self._path if old < authority.tick]:
-            del self._path[old]
+        # Courses' steps are shifted so that a step's number is its tick's from here on.
+        x0, y0, vx, vy, step0 = authority.course
+        state = _State((x0, y0, vx, vy, step0 + authority.tick - authority.step), known)
+        guess = self._states.get(authority.tick)
+        self._authority = authority
+        if guess is None or not self._same(guess, state, authority.tick):
+            self._go_on_from(state, authority.tick, guess)
+        for old in [old for old in self._states if old < authority.tick]:
+            del self._states[old]
 
     def advance(self, tick: int) -> None:
-        """Predict up to the end of `tick`."""
-        if self._state is None or tick - self.tick > limits.PREDICTED_TICKS:
+        """Predict up to the end of `tick`, not too far ahead of what the server said."""
+        if self._authority is None:
             return
-        while self.tick < tick:
+        until = min(tick, self._authority.tick + limits.PREDICTED_TICKS)
+        while self.tick < until:
             self._step(self.tick + 1)
 
     def position(self, tick: float, elapsed_s: float) -> tuple[float, float, float, float] | None:
@@ -130,63 +145,69 @@ class Predictor:
 
         `elapsed_s` is the time since the last call, by which the offset decays.
         """
-        if self._state is None:
+        if self._authority is None:
             return None
         self._decay(elapsed_s)
-        whole = min(int(tick), self.tick)
-        there = self._path.get(whole, self._place(self._state.course, self.tick))
-        after = self._path.get(min(whole + 1, self.tick), there)
-        part = min(max(tick - whole, 0.0), 1.0)
+        self._drawn = tick
+        x, y = self._place_at(tick)
+        _, _, vx, vy, _ = self._states[self._known(int(tick) + 1)].course
         speed = self._form["speed_step"]
-        return (
-            there[0] + (after[0] - there[0]) * part + self._offset[0],
-            there[1] + (after[1] - there[1]) * part + self._offset[1],
-            self._state.course[2] * speed,
-            self._state.course[3] * speed,
-        )
+        return x + self._offset[0], y + self._offset[1], vx * speed, vy * speed
 
-    # --- inside ----------------------------------------------------------------------------------
+    # --- the state -------------------------------------------------------------------------------
 
-    def _replay(self, authority: Authority, until: int) -> tuple[float, float]:
-        """Start over from the authority and step to `until`; gives the authority's place."""
-        columns = {name: np.array([value]) for name, value in authority.private.items()}
-        # Courses' steps are shifted so that a step's number is its tick's from here on.
-        x0, y0, vx, vy, step0 = authority.course
-        shifted = (x0, y0, vx, vy, step0 + authority.tick - authority.step)
-        self._state = _State(shifted, columns)
-        self.tick = authority.tick
-        truth = self._path[self.tick] = self._place(shifted, self.tick)
-        for tick in [tick for tick in self._path if tick > self.tick]:
-            del self._path[tick]
-        for tick in range(self.tick + 1, until + 1):
-            self._step(tick)
-        return truth
+    def _go_on_from(self, state: _State, tick: int, guess: _State | None) -> None:
+        """Snap to the server's state and replay; the offset hides the jump."""
+        before = self._drawn_place() if guess is not None else None
+        until = max(self.tick, tick)
+        self._states[tick] = state
+        self.tick = until
+        self._replay(tick)
+        if guess is None:
+            return
+        if self._moves(guess, tick) != self._moves(state, tick):
+            self.corrections += 1
+        self.error = self._keep_drawn(before)
+        if self.error > self._jump:
+            self._offset = (0.0, 0.0)  # a teleport: nothing to smooth
+        elif self.error > RUBBER_BAND:
+            self.rubber_bands += 1
+
+    def _replay(self, tick: int) -> None:
+        """Step again from the end of `tick` to where the prediction was."""
+        until, self.tick = self.tick, tick
+        while self.tick < until:
+            self._step(self.tick + 1)
 
     def _step(self, tick: int) -> None:
-        state = self._state
-        assert state is not None, "Only a known state is stepped."
-        first = self._authority is None or tick == self._authority.tick + 1
+        state, authority = self._states[tick - 1], self._authority
+        assert authority is not None, "Only a known state is stepped."
+        columns = {name: np.array([value]) for name, value in state.columns.items()}
+        first = tick == authority.tick + 1
         for pending in self._pending:
             if pending.tick == tick or (first and pending.tick < tick):
-                intend(self._parameters, state.columns, pending.name, pending.values)
+                intend(self._parameters, columns, pending.name, pending.values)
         x, y = self._place(state.course, tick - 1)
         speed = self._form["speed_step"]
-        columns = state.columns | {
-            "x": np.array([x]),
-            "y": np.array([y]),
+        velocity = {
             "vx": np.array([state.course[2] * speed]),
             "vy": np.array([state.course[3] * speed]),
         }
-        changed = step_columns(self._parameters, columns)
-        velocity = tuple(int(np.floor(changed[axis][0] / speed + 0.5)) for axis in ("vx", "vy"))
-        if velocity != state.course[2:4]:
-            px, py = self._integers(state.course, tick - 1)
-            state.course = (px, py, velocity[0], velocity[1], tick - 1)
-        for name, column in changed.items():
-            if name in state.columns:
-                state.columns[name] = column
+        place = {"x": np.array([x]), "y": np.array([y])}
+        columns |= step_columns(self._parameters, columns | place | velocity)
+        vx, vy = (int(np.floor(columns.pop(axis)[0] / speed + 0.5)) for axis in ("vx", "vy"))
+        course = state.course
+        if (vx, vy) != course[2:4]:
+            course = (*self._integers(course, tick - 1), vx, vy, tick - 1)
+        self._states[tick] = _State(course, {name: float(c[0]) for name, c in columns.items()})
         self.tick = tick
-        self._path[tick] = self._place(state.course, tick)
+
+    def _same(self, one: _State, other: _State, tick: int) -> bool:
+        return one.columns == other.columns and self._moves(one, tick) == self._moves(other, tick)
+
+    def _moves(self, state: _State, tick: int) -> tuple[int, ...]:
+        """Place and velocity in integers: the same course may be told from different steps."""
+        return (*self._integers(state.course, tick), *state.course[2:4])
 
     def _integers(self, course: Sequence[int], tick: int) -> tuple[int, int]:
         x0, y0, vx, vy, step0 = course
@@ -199,26 +220,35 @@ class Predictor:
         x, y = self._integers(course, tick)
         return x * self._form["step"], y * self._form["step"]
 
-    def _drawn_end(self) -> tuple[float, float] | None:
-        end = self._path.get(self.tick)
-        return None if end is None else (end[0] + self._offset[0], end[1] + self._offset[1])
+    # --- what is drawn ---------------------------------------------------------------------------
 
-    def _note_correction(
-        self,
-        guess: tuple[float, float] | None,
-        truth: tuple[float, float],
-        before: tuple[float, float] | None,
-    ) -> None:
-        if guess is None or before is None or guess == truth:
-            return
-        self.corrections += 1
-        after = self._path[self.tick]
-        self._offset = (before[0] - after[0], before[1] - after[1])
-        self.error = _length(self._offset)
-        if self.error > self._jump:
-            self._offset = (0.0, 0.0)  # a teleport: nothing to smooth
-        elif self.error > RUBBER_BAND:
-            self.rubber_bands += 1
+    def _known(self, tick: int) -> int:
+        assert self._authority is not None
+        return min(max(tick, self._authority.tick), self.tick)
+
+    def _place_at(self, tick: float) -> tuple[float, float]:
+        whole = int(tick)
+        before, after = self._known(whole), self._known(whole + 1)
+        x, y = self._place(self._states[before].course, before)
+        ahead_x, ahead_y = self._place(self._states[after].course, after)
+        part = tick - whole
+        return x + (ahead_x - x) * part, y + (ahead_y - y) * part
+
+    def _drawn_place(self) -> tuple[float, float] | None:
+        """What the screen shows, offset included; None before anything was drawn."""
+        if self._drawn is None:
+            return None
+        x, y = self._place_at(self._drawn)
+        return x + self._offset[0], y + self._offset[1]
+
+    def _keep_drawn(self, before: tuple[float, float] | None) -> float:
+        """Choose the offset so that what is drawn stays; gives how far the prediction moved."""
+        if before is None or self._drawn is None:
+            return 0.0
+        x, y = self._place_at(self._drawn)
+        moved = _length((before[0] - self._offset[0] - x, before[1] - self._offset[1] - y))
+        self._offset = (before[0] - x, before[1] - y)
+        return moved
 
     def _decay(self, elapsed_s: float) -> None:
         size = _length(self._offset)
