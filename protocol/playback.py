@@ -144,18 +144,23 @@ class Playback:
         if track is None or (track.ends is not None and track.ends < tick):
             track = self._tracks[view.id] = Track(view.kind, [])
         track.ends, track.held = None, False
-        began = tick
-        if view.course is not None:
-            # Told late, a course still counts from where it began, unless that was drawn already.
-            began = min(self._steps[view.shard].tick_at(view.course[4] + 1), tick)
-        began = max(began, drawn + 2) if track.keys else max(began, drawn)
+        began = max(self._began(view, tick, track), drawn)
         if track.keys:
-            began = max(began, track.keys[-1].tick)
+            began = max(began, drawn + 2, track.keys[-1].tick)
         key = Key(began, view.shard, view.course, view.x, view.y, view.fields)
         if track.keys and (view.id in jumped or view.course is None):
             self._memo.clear()
             key = attrs.evolve(key, teleport=self._teleports(track, key))
         track.add(key, self._newest - self._kept)
+
+    def _began(self, view: EntityView, tick: int, track: Track) -> int:
+        """Since when it is as it is: a course that is told late counts from where it began."""
+        known = track.keys[-1] if track.keys else None
+        if view.course is None or (
+            known is not None and (known.course, known.shard) == (view.course, view.shard)
+        ):
+            return tick
+        return min(self._steps[view.shard].tick_at(view.course[4] + 1), tick)
 
     def _teleports(self, track: Track, key: Key) -> bool:
         kind = self._schema.kinds[track.kind]
@@ -188,7 +193,10 @@ class Playback:
         here = track.spot(whole, kind, self._step_at, before)
         snaps = after.teleport and after is not before
         there = track.spot(whole + 1, kind, self._step_at, before if snaps else after)
-        x, y = _between(here, there, part)
+        if before is after:  # one course, one pace: the curve is the line
+            x, y = here.x + (there.x - here.x) * part, here.y + (there.y - here.y) * part
+        else:
+            x, y = _between(here, there, part)
         hz = self._schema.hz
         vx = (here.vx + (there.vx - here.vx) * part) * hz
         vy = (here.vy + (there.vy - here.vy) * part) * hz

@@ -77,11 +77,13 @@ class Track:
         if key.course is None or form is None:
             return Spot(key.x, key.y, 0.0, 0.0)
         x0, y0, vx, vy, step0 = key.course
-        age = step_at(key.shard, tick) - step0
+        step = step_at(key.shard, tick)
+        age = step - step0
         ratio = form.num / form.den
+        pace = ratio * form.step * (step_at(key.shard, tick + 1) - step)  # less in dilated time
         return Spot(
             (x0 + vx * age * ratio) * form.step,
             (y0 + vy * age * ratio) * form.step,
-            vx * ratio * form.step,
-            vy * ratio * form.step,
+            vx * pace,
+            vy * pace,
         )
