@@ -220,7 +220,7 @@ class Client:
         Raises LocalProtocolError before the first snapshot, and for values that do not fit.
         """
         schema, timeline = self.schema, self.timeline
-        if schema is None or timeline is None or not timeline.started or self.replica is None:
+        if schema is None or timeline is None or timeline.newest == 0 or self.replica is None:
             raise LocalProtocolError("there is no world yet to send an input to")
         index = schema.input_index(kind)
         fields = schema.inputs[index].fields
