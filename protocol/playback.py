@@ -27,9 +27,12 @@ _STEPS_KEPT: Final = 64
 _SPARE_TRACKS: Final = 64  # of entities that are gone, before one looks for what to forget
 
 
-@attrs.frozen
+@attrs.define
 class Shown:
-    """One entity on the screen: position in units, velocity in units per second."""
+    """One entity on the screen: position in units, velocity in units per second.
+
+    It is made anew for each screen, so it is nobody else's (and not frozen, which costs thrice).
+    """
 
     kind: int
     x: float
@@ -88,6 +91,11 @@ class Playback:
         self._tracks: dict[int, Track] = {}
         self._steps: dict[int, _Steps] = {}
         self._memo: dict[tuple[int, int], float] = {}  # steps by shard and tick, of one screen
+        # By kind: a position's unit, what a speed adds to it in a step, and steps in a second.
+        self._forms = [
+            (form.step, form.num / form.den, schema.hz) if (form := kind.course) else (0.0, 0.0, 0)
+            for kind in schema.kinds
+        ]
         self._newest = 0
         self._restarted = False
         self._kept = KEPT_S * schema.hz
@@ -185,9 +193,12 @@ class Playback:
                 del self._tracks[entity]
 
     def _show(self, track: Track, tick: float) -> Shown:
-        kind = self._schema.kinds[track.kind]
         whole = int(tick)
         part = tick - whole
+        newest = track.keys[-1]
+        if newest.tick <= whole and newest.course is not None:
+            return self._evaluate(track, newest, newest.course, whole, part)
+        kind = self._schema.kinds[track.kind]
         before, after = track.at(whole), track.at(whole + 1)
         # A course told at a tick leads there from the tick before: its start is on both.
         here = track.spot(whole, kind, self._step_at, before)
@@ -201,6 +212,31 @@ class Playback:
         vx = (here.vx + (there.vx - here.vx) * part) * hz
         vy = (here.vy + (there.vy - here.vy) * part) * hz
         return Shown(track.kind, x, y, vx, vy, before.fields, track.held)
+
+    def _evaluate(
+        self,
+        track: Track,
+        key: Key,
+        course: tuple[int, int, int, int, int],
+        whole: int,
+        part: float,
+    ) -> Shown:
+        """The common case, without detours: nothing has changed since the newest key."""
+        x0, y0, vx, vy, step0 = course
+        step = self._step_at(key.shard, whole)
+        stride = self._step_at(key.shard, whole + 1) - step
+        unit, ratio, hz = self._forms[track.kind]
+        travelled = (step + stride * part - step0) * ratio
+        pace = stride * ratio * unit * hz
+        return Shown(
+            track.kind,
+            (x0 + vx * travelled) * unit,
+            (y0 + vy * travelled) * unit,
+            vx * pace,
+            vy * pace,
+            key.fields,
+            track.held,
+        )
 
     def _step_at(self, shard: int, tick: int) -> float:
         step = self._memo.get((shard, tick))
