@@ -1,36 +1,30 @@
-"""A receiver's side of a table of parts: applying decoded updates, strictly.
+"""A receiver's side of a table of parts: doing what updates say.
 
-An update is checked as a whole before anything of it is done, so a bad one changes nothing. What
-cannot be (wrong lengths, impossible slots) raises RemoteProtocolError; what can happen on a link
-that lost its footing (a slot that ought to be occupied and is not) raises Unsynced, and the part is
-asked for anew.
+Updates were checked for what cannot be when they were read. What remains can happen on a link that
+lost its footing: an update stands on what is not here. It is left out whole, and reported, so that
+the part is asked for anew.
 
-Must not know: sockets, shards, entity indexes.
+Must not know: bytes, shards, entity indexes.
 """
 
-from functools import lru_cache
+from collections.abc import Sequence
+from itertools import repeat
 from typing import Any
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
-from protocol import courses, limits
-from protocol.encode import CRC, ENTER, FIELDS, LEAVE, SET, TURN, checksum
-from protocol.errors import RemoteProtocolError
-from protocol.slab import Slab
+from protocol import courses
+from protocol.batch import Batch, Section, bits
+from protocol.checksum import EMPTY_CRC, checksums
+from protocol.keys import Keys
+from protocol.slab import FIELD, JUMPED, NEVER, SPEED, STEP0, Slab
 
-__all__ = [
-    "Report",
-    "Unsynced",
-    "Update",
-    "apply_update",
-    "check_crc",
-    "clear_part",
-    "read_update",
-]
+__all__ = ["Report", "Unsynced", "apply_batch"]
 
-_ALL = (1 << limits.SLOTS) - 1
+Ints = npt.NDArray[np.int64]
+Column = npt.NDArray[Any]
 
 
 class Unsynced(Exception):  # noqa: N818 - a state of the replica, which the caller mends
@@ -39,293 +33,218 @@ class Unsynced(Exception):  # noqa: N818 - a state of the replica, which the cal
 
 @attrs.define
 class Report:
-    """What updates did: ids that entered, left (with the code), turned, were set, or changed."""
+    """What updates did.
 
-    entered: list[int] = attrs.field(factory=list)
-    left: list[tuple[int, int]] = attrs.field(factory=list)
+    `entered` are (entity, kind, row), `left` (entity, kind, row, code; -1: emptied by a keyframe),
+    `turned`, `set` and `changed` entities; a row that was left can be read until the next tick. All
+    five stay empty when `names` is False, for who need not know. `failed` are the keys of parts
+    whose CRC differs, `unsynced` of those whose update stands on what is not here.
+    """
+
+    names: bool = True
+    entered: list[tuple[int, int, int]] = attrs.field(factory=list)
+    left: list[tuple[int, int, int, int]] = attrs.field(factory=list)
     turned: list[int] = attrs.field(factory=list)
     set: list[int] = attrs.field(factory=list)
     changed: list[int] = attrs.field(factory=list)
     crc_checks: int = 0
-    crc_failed: bool = False
+    failed: list[int] = attrs.field(factory=list)
+    unsynced: list[int] = attrs.field(factory=list)
+
+    @property
+    def crc_failed(self) -> bool:
+        """Whether any CRC differs."""
+        return bool(self.failed)
 
 
-@attrs.define
-class Update:
-    """A checked update; columns lie in the order of the wire."""
-
-    key: int
-    age: int
-    crc: int | None = None
-    leave: tuple[int, list[int]] | None = None
-    enter: tuple[int, list[Any]] | None = None
-    turn: tuple[int, list[Any]] | None = None
-    set: tuple[int, list[Any]] | None = None
-    fields: list[tuple[int, int, Any]] = attrs.field(factory=list)
-
-
-@lru_cache(maxsize=1 << 14)
-def slots_of(bitmap: int) -> npt.NDArray[np.int64]:
-    """The slots in a bitmap, ascending."""
-    slots = np.array([slot for slot in range(limits.SLOTS) if bitmap >> slot & 1], np.int64)
-    slots.flags.writeable = False
-    return slots
-
-
-class _Reader:
-    def __init__(self, items: list[Any]) -> None:
-        self._items = items
-        self._at = 3
-
-    def next(self) -> Any:
-        if self._at >= len(self._items):
-            raise RemoteProtocolError("an update ends early")
-        self._at += 1
-        return self._items[self._at - 1]
-
-    def bitmap(self) -> tuple[int, int]:
-        bitmap = self.next()
-        if type(bitmap) is not int or not 0 < bitmap <= _ALL:
-            raise RemoteProtocolError("an update with an impossible bitmap")
-        return bitmap, bitmap.bit_count()
-
-    def column(self, dtype: np.dtype[Any], length: int) -> npt.NDArray[Any]:
-        column = self.next()
-        if type(column) is not np.ndarray or column.dtype != dtype or len(column) != length:
-            raise RemoteProtocolError("an update with a column of the wrong type or length")
-        return column
-
-    def end(self) -> None:
-        if self._at != len(self._items):
-            raise RemoteProtocolError("an update with something after its end")
-
-
-_U64, _I32, _U16, _U8 = np.dtype("<u8"), np.dtype("<i4"), np.dtype("<u2"), np.dtype("u1")
-
-
-def read_update(slab: Slab, items: list[Any], key: int) -> Update:
-    """Check an update's shape; `items` is the decoded array, whose key was read already."""
-    age, contents = items[1], items[2]
-    _check_head(slab, age, contents)
-    reader, update = _Reader(items), Update(key, age)
-    if contents & CRC:
-        update.crc = reader.next()
-        if type(update.crc) is not int:
-            raise RemoteProtocolError("a CRC that is no number")
-    if contents & LEAVE:
-        update.leave = _read_leave(reader)
-    if contents & ENTER:
-        update.enter = _read_enter(slab, reader)
-    for bit in (TURN, SET):
-        if contents & bit:
-            bitmap, columns = _read_courses(slab, reader, positions=bit == SET)
-            setattr(update, "turn" if bit == TURN else "set", (bitmap, columns))
-    for index in range(len(slab.kind.fields)):
-        if contents & FIELDS << index:
-            bitmap, count = reader.bitmap()
-            update.fields.append((index, bitmap, _read_column(slab, index, reader, count)))
-    reader.end()
-    return update
-
-
-def _check_head(slab: Slab, age: Any, contents: Any) -> None:
-    if type(age) is not int or not 0 <= age <= limits.TICK_MAX:
-        raise RemoteProtocolError("an update with an impossible baseline")
-    if type(contents) is not int or not 0 <= contents < FIELDS << len(slab.kind.fields):
-        raise RemoteProtocolError("an update with contents that its kind does not have")
-    if slab.kind.course is None and contents & (TURN | SET):
-        raise RemoteProtocolError("a course of a kind that has none")
-    if age == 0 and contents & ~(CRC | ENTER):
-        raise RemoteProtocolError("a keyframe that stands on something")
-
-
-def _read_leave(reader: _Reader) -> tuple[int, list[int]]:
-    bitmap, count = reader.bitmap()
-    reasons = reader.next()
-    if type(reasons) is not list or len(reasons) != count:
-        raise RemoteProtocolError("an update with leaves that have no reason")
-    for reason in reasons:
-        if type(reason) is not int or not 0 <= reason < 1 << 40:
-            raise RemoteProtocolError("an update with a leave for no known reason")
-    return bitmap, reasons
-
-
-def _read_enter(slab: Slab, reader: _Reader) -> tuple[int, list[Any]]:
-    bitmap, count = reader.bitmap()
-    columns: list[Any] = [reader.column(_U64, count)]
-    columns += [_read_column(slab, index, reader, count) for index in range(len(slab.kind.fields))]
-    course = slab.kind.course
-    if course is not None:
-        columns += [reader.column(_I32, count) for _ in range(2)]
-        columns += [reader.column(course.speed_dtype, count) for _ in range(2)]
-        columns.append(reader.column(_U16, count))
-    return bitmap, columns
-
-
-def _read_courses(slab: Slab, reader: _Reader, *, positions: bool) -> tuple[int, list[Any]]:
-    course = slab.kind.course
-    assert course is not None
-    bitmap, count = reader.bitmap()
-    columns: list[Any] = [reader.column(_I32, count) for _ in range(2 if positions else 0)]
-    columns += [reader.column(course.speed_dtype, count) for _ in range(2)]
-    ages = reader.next()
-    if ages is not None and (
-        type(ages) is not np.ndarray or ages.dtype != _U16 or len(ages) != count
-    ):
-        raise RemoteProtocolError("an update with courses of no age")
-    columns.append(1 if ages is None else ages.astype(np.int64))
-    return bitmap, columns
-
-
-def _read_column(slab: Slab, index: int, reader: _Reader, count: int) -> npt.NDArray[Any]:
-    field = slab.kind.fields[index]
-    if not field.is_text:
-        return reader.column(field.dtype, count)
-    return reader.column(_U8, count * field.text_bytes).view(field.dtype)
-
-
-def apply_update(
-    slab: Slab,
-    update: Update,
-    cell: int,
-    origin: tuple[int, int],
-    *,
-    tick: int,
-    step: int,
-    report: Report,
+def apply_batch(
+    slab: Slab, keys: Keys, kind: int, batch: Batch, *, tick: int, step: int, report: Report
 ) -> None:
-    """Do what a checked update says. Raises Unsynced, before anything is done, if it cannot be."""
-    place = slab.place.get(update.key)
-    _check_baseline(slab, place, update)
-    if place is None:
-        if update.enter is None and update.age:
-            check_crc(slab, None, update, report)
-            return
-        place = slab.part(update.key, cell)
-    first = place * limits.SLOTS
-    if update.age == 0:
-        clear_part(slab, place, tick, report)
-    if update.leave is not None:
-        for slot, code in zip(slots_of(update.leave[0]).tolist(), update.leave[1], strict=True):
-            report.left.append((int(slab.ids[first + slot]), code))
-            slab.leave(first + slot, tick, code)
-    if update.enter is not None:
-        _enter(slab, update.enter, first, origin, tick, step, report)
-    _apply_courses(slab, update, first, tick, step, report)
-    for index, bitmap, column in update.fields:
-        _apply_field(slab, index, slots_of(bitmap) + first, column, origin, tick, report)
-    if update.turn or update.set or update.fields:
-        slab.touched[place] = tick
-    check_crc(slab, place, update, report)
+    """Do what `batch` says, but for updates that do not fit."""
+    place_of = slab.place.get
+    places = np.array([place_of(key, -1) for key in batch.keys], np.int64)
+    applier = _Applier(slab, keys, kind, places, tick, step, report)
+    if applier.apply_changes(batch):
+        return
+    refused = _misfits(slab, places, batch)
+    if refused is not None:
+        bad = refused.tolist()
+        report.unsynced += [key for key, is_bad in zip(batch.keys, bad, strict=True) if is_bad]
+        batch = batch.without(refused)
+        applier = _Applier(slab, keys, kind, places[~refused], tick, step, report)
+    applier.apply(batch)
 
 
-def _check_baseline(slab: Slab, place: int | None, update: Update) -> None:
-    occupied = 0
-    if place is not None and update.age:
-        occupied = _occupancy(slab, place)
-    left = update.leave[0] if update.leave else 0
-    if left & ~occupied:
-        raise Unsynced("somebody leaves who is not there")
-    occupied &= ~left
-    if update.enter and update.enter[0] & occupied:
-        raise Unsynced("somebody enters where another is")
-    bitmaps = [bitmap for _, bitmap, _ in update.fields]
-    bitmaps += [course[0] for course in (update.turn, update.set) if course]
-    if any(bitmap & ~occupied for bitmap in bitmaps):
-        raise Unsynced("somebody changes who is not there")
+def _misfits(slab: Slab, places: Ints, batch: Batch) -> npt.NDArray[np.bool_] | None:
+    """Which updates leave or change who is not there, or enter where another is; None: none."""
+    taken = slab.taken[places]
+    taken[(places < 0) | (batch.ages == 0)] = 0
+    wrong = np.zeros(len(places), np.uint64)
+    if batch.leave is not None:
+        of, left = batch.leave.of, batch.leave.bitmaps
+        wrong[of] |= left & ~taken[of]
+        taken[of] &= ~left
+    if batch.enter is not None:
+        wrong[batch.enter.of] |= batch.enter.bitmaps & taken[batch.enter.of]
+    for section in batch.changes():
+        wrong[section.of] |= section.bitmaps & ~taken[section.of]
+    return wrong > 0 if wrong.any() else None
 
 
-def _occupancy(slab: Slab, place: int) -> int:
-    return int.from_bytes(
-        np.packbits(slab.occupied[slab.rows(place)], bitorder="little").tobytes(), "little"
-    )
+class _Applier:
+    """One batch, as a whole or not at all."""
 
+    def __init__(
+        self,
+        slab: Slab,
+        keys: Keys,
+        kind: int,
+        places: Ints,
+        tick: int,
+        step: int,
+        report: Report,
+    ) -> None:
+        self._slab = slab
+        self._keys = keys
+        self._kind = kind
+        self._places = places
+        self._tick = tick
+        self._step = step
+        self._report = report
 
-def clear_part(slab: Slab, place: int, tick: int, report: Report) -> None:
-    """Empty a part, since a keyframe of it comes; who was there has left for no told reason."""
-    rows = slab.rows(place)
-    report.left += [(int(entity), -1) for entity in slab.ids[rows][slab.occupied[rows]]]
-    slab.occupied[rows] = False
-    slab.count[place] = 0
-    slab.tombstones.pop(place, None)
-    slab.known[place] = slab.touched[place] = tick
+    def apply_changes(self, batch: Batch) -> bool:
+        """Apply the usual batch: nobody comes or goes, and whoever changes is there.
 
+        False, and nothing was done, if it is not like that.
+        """
+        if batch.keyframes or batch.enter is not None or batch.leave is not None:
+            return False
+        sections = batch.changes()
+        if sections:
+            if self._places.min() < 0:
+                return False
+            rows = self._rows(sections)
+            if rows.min() < 0:
+                return False
+            self._change(batch, rows)
+        if batch.crc:
+            self._check(batch)
+        return True
 
-def _enter(
-    slab: Slab,
-    enter: tuple[int, list[Any]],
-    first: int,
-    origin: tuple[int, int],
-    tick: int,
-    step: int,
-    report: Report,
-) -> None:
-    rows = slots_of(enter[0]) + first
-    ids = enter[1][0]
-    for row, entity in zip(rows.tolist(), ids.tolist(), strict=True):
-        slab.enter(row, entity, tick)
-    report.entered += ids.tolist()
-    for index, field in enumerate(slab.kind.fields):
-        slab.values[field.name][rows] = _absolute(slab, index, enter[1][1 + index], origin)
-    if slab.kind.course is not None:
-        x0, y0, vx, vy, ages = enter[1][-5:]
-        course = slab.course
-        course[0, rows], course[1, rows], course[2, rows], course[3, rows] = x0, y0, vx, vy
-        course[4, rows] = step - ages.astype(np.int64)
+    def apply(self, batch: Batch) -> None:
+        """Apply a batch whose updates fit: the sections in their order, the CRC last."""
+        if batch.keyframes:
+            self._clear(batch.ages == 0)
+        if batch.leave is not None:
+            rows, codes = self._rows([batch.leave]), batch.leave.columns[0]
+            self._tell_left(rows, codes.tolist())
+            self._slab.leave(rows, self._tick, codes)
+        if batch.enter is not None:
+            self._make(batch, batch.enter)
+            self._enter(batch.enter)
+        sections = batch.changes()
+        if sections:
+            self._change(batch, self._rows(sections))
+        if batch.crc:
+            self._check(batch)
 
+    # --- sections --------------------------------------------------------------------------------
 
-def _apply_courses(
-    slab: Slab, update: Update, first: int, tick: int, step: int, report: Report
-) -> None:
-    course = slab.course
-    if update.turn is not None:
-        rows = slots_of(update.turn[0]) + first
-        vx, vy, ages = update.turn[1]
+    def _clear(self, keyframes: npt.NDArray[np.bool_]) -> None:
+        cleared = self._places[keyframes & (self._places >= 0)]
+        rows = self._slab.clear(cleared)
+        self._tell_left(rows, [-1] * len(rows))
+        self._slab.known[cleared] = self._slab.touched[cleared] = self._tick
+
+    def _make(self, batch: Batch, section: Section) -> None:
+        for of in section.of[self._places[section.of] < 0].tolist():
+            key = batch.keys[of]
+            place = self._places[of] = self._slab.make(key, self._keys.cell(key))
+            self._slab.known[place] = NEVER if batch.ages[of] else self._tick
+
+    def _enter(self, section: Section) -> None:
+        slab = self._slab
+        of, slots = bits([section])
+        ids, *columns = section.columns
+        rows = slab.enter(self._places[of], slots, ids, self._tick)
+        if self._report.names:
+            self._report.entered += zip(ids.tolist(), repeat(self._kind), rows.tolist())
+        for index in range(len(slab.kind.fields)):
+            self._store(index, rows, columns[index])
+        if slab.kind.course is not None:
+            self._set(rows, columns[-5:])
+
+    def _change(self, batch: Batch, rows: Ints) -> None:
+        """The sections about who stays; `rows` are those of all of them, in their order."""
+        slab, report = self._slab, self._report
+        ids = slab.ids[rows].tolist() if report.names else []
+        slab.latest[rows] = self._tick
+        slab.touched[self._places[self._places >= 0]] = self._tick
+        end = 0
+        if batch.turn is not None:
+            start, end = end, end + len(batch.turn.columns[0])
+            self._turn(rows[start:end], *batch.turn.columns)
+            report.turned += ids[start:end]
+        if batch.set is not None:
+            start, end = end, end + len(batch.set.columns[0])
+            self._set(rows[start:end], batch.set.columns)
+            slab.stamp_courses(rows[start:end], self._tick)
+            slab.ticks[rows[start:end], JUMPED] = self._tick
+            report.set += ids[start:end]
+        for index, section in batch.fields.items():
+            start, end = end, end + len(section.columns[0])
+            self._store(index, rows[start:end], section.columns[0])
+            slab.ticks[rows[start:end], FIELD + index] = self._tick
+            report.changed += ids[start:end]
+
+    def _turn(self, rows: Ints, vx: Column, vy: Column, ages: Column) -> None:
+        """The old course leads to where the new one begins."""
+        slab = self._slab
         form = slab.kind.course
         assert form is not None
-        x0, y0, old_vx, old_vy, step0 = course[:, rows]
-        begins = step - ages
-        course[0, rows] = courses.evaluate(x0, old_vx, begins - step0, form.num, form.den)
-        course[1, rows] = courses.evaluate(y0, old_vy, begins - step0, form.num, form.den)
-        course[2, rows], course[3, rows], course[4, rows] = vx, vy, begins
-        slab.before[rows] = slab.turned[rows]
-        slab.turned[rows] = tick
-        report.turned += slab.ids[rows].tolist()
-    if update.set is not None:
-        rows = slots_of(update.set[0]) + first
-        x0, y0, vx, vy, ages = update.set[1]
-        course[0, rows], course[1, rows], course[2, rows], course[3, rows] = x0, y0, vx, vy
-        course[4, rows] = step - ages
-        slab.before[rows] = slab.turned[rows]
-        slab.turned[rows] = slab.jumped[rows] = tick
-        report.set += slab.ids[rows].tolist()
+        course = slab.course[rows]
+        speeds = course[:, SPEED:STEP0]
+        begins = self._step - ages.astype(np.int64)
+        age = (begins - course[:, STEP0])[:, None]
+        course[:, :SPEED] = courses.evaluate(course[:, :SPEED], speeds, age, form.num, form.den)
+        speeds[:, 0], speeds[:, 1], course[:, STEP0] = vx, vy, begins
+        slab.course[rows] = course
+        slab.stamp_courses(rows, self._tick)
 
+    def _set(self, rows: Ints, columns: list[Column]) -> None:
+        course = np.empty((len(rows), 5), np.int64)
+        for index, column in enumerate(columns):
+            course[:, index] = column
+        course[:, STEP0] = self._step - course[:, STEP0]
+        self._slab.course[rows] = course
 
-def _apply_field(
-    slab: Slab,
-    index: int,
-    rows: npt.NDArray[np.int64],
-    column: npt.NDArray[Any],
-    origin: tuple[int, int],
-    tick: int,
-    report: Report,
-) -> None:
-    name = slab.kind.fields[index].name
-    slab.values[name][rows] = _absolute(slab, index, column, origin)
-    slab.changed[name][rows] = tick
-    report.changed += slab.ids[rows].tolist()
+    def _store(self, index: int, rows: Ints, column: Column) -> None:
+        slab = self._slab
+        field = slab.kind.fields[index]
+        if field.axis is not None:
+            column = column + slab.origin[slab.part[rows], field.axis].astype(column.dtype)
+        slab.values[field.name][rows] = column
 
+    def _check(self, batch: Batch) -> None:
+        self._report.crc_checks += len(batch.crc)
+        due = self._places[[of for of, _ in batch.crc]]
+        here = due[due >= 0]
+        own = np.full(len(due), EMPTY_CRC, np.int64)
+        if len(here):
+            own[due >= 0] = checksums(self._slab, here)
+        for crc, (of, told) in zip(own.tolist(), batch.crc, strict=True):
+            if crc != told:
+                self._report.failed.append(batch.keys[of])
 
-def _absolute(
-    slab: Slab, index: int, column: npt.NDArray[Any], origin: tuple[int, int]
-) -> npt.NDArray[Any]:
-    axis = slab.kind.fields[index].axis
-    return column if axis is None else column + column.dtype.type(origin[axis])
+    # --- inside ----------------------------------------------------------------------------------
 
+    def _rows(self, sections: Sequence[Section]) -> Ints:
+        """The rows of each element of the columns of `sections`; -1 where nobody is."""
+        of, slots = bits(sections)
+        rows: Ints = self._slab.row_at[self._places[of], slots].astype(np.int64)
+        return rows
 
-def check_crc(slab: Slab, place: int | None, update: Update, report: Report) -> None:
-    """Compare a part (None: not there, so empty) with the CRC in its update, if it has one."""
-    if update.crc is not None:
-        report.crc_checks += 1
-        if checksum(slab, place) != update.crc:
-            report.crc_failed = True
+    def _tell_left(self, rows: Ints, codes: list[int]) -> None:
+        if self._report.names:
+            ids = self._slab.ids[rows].tolist()
+            self._report.left += zip(ids, repeat(self._kind), rows.tolist(), codes)

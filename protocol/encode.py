@@ -1,172 +1,233 @@
-"""A part's update as bytes, from any retained tick or from nothing.
+"""Parts as updates in bytes, from any retained tick or from nothing.
 
 update = [key, age of the baseline (0: keyframe), contents, sections...]. `protocol/SPEC.md` gives
 the sections in order. The same state, tick and baseline always give the same bytes, whoever holds
-the state: its owner, or a replica that saw every tick.
+the state (its owner, or a replica that saw every tick), and however many parts are encoded at once.
+
+Must not know: tables, shards, who receives.
 """
 
-import zlib
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from protocol import cbor, limits
-from protocol.slab import Slab
+from protocol import limits
+from protocol.checksum import checksums, crc_due
+from protocol.packing import ARRAY_HEADS, NULL, Sheet, array_heads, concatenated_uints, typed_heads
+from protocol.slab import BEFORE, ENTERED, FIELD, JUMPED, NEVER, SPEED, STEP0, TURNED, Slab, bits_of
 
-__all__ = ["CRC", "ENTER", "FIELDS", "LEAVE", "SET", "TURN", "checksum", "crc_due", "encode_part"]
+__all__ = ["CRC", "ENTER", "FIELDS", "LEAVE", "SET", "TURN", "encode_parts"]
+
+Ints = npt.NDArray[np.int64]
 
 CRC, LEAVE, ENTER, TURN, SET, FIELDS = 1, 2, 4, 8, 16, 32
-_WEIGHTS = np.uint64(1) << np.arange(limits.SLOTS, dtype=np.uint64)
+
+_HEAD_ITEMS: Final = 3
+_SIGNED_32: Final = np.dtype("<i4")
+_AGE: Final = np.dtype("<u2")
 
 
-def crc_due(tick: int, key: Any) -> Any:
-    """Whether the updates of a part carry its CRC at `tick`."""
-    return (tick + key) % limits.CRC_TICKS == 0
+def encode_parts(
+    slab: Slab, places: Ints, *, tick: int, step: int, since: int | None
+) -> tuple[bytes, Ints]:
+    """The updates of the parts at `places`, back to back, and their offsets (one more than parts).
 
-
-def checksum(slab: Slab, place: int | None) -> int:
-    """CRC-32 of a part's occupied slots; an empty part's if `place` is None."""
-    if place is None or not slab.count[place]:
-        return zlib.crc32(bytes(8))
-    rows = slab.rows(place)
-    occupied = slab.occupied[rows]
-    crc = zlib.crc32(int(_WEIGHTS[occupied].sum()).to_bytes(8, "little"))
-    crc = zlib.crc32(slab.ids[rows][occupied].astype("<u8").tobytes(), crc)
-    for field in slab.kind.fields:
-        crc = zlib.crc32(slab.values[field.name][rows][occupied].tobytes(), crc)
-    if slab.kind.course is not None:
-        x0, y0, vx, vy, step0 = slab.course[:, rows][:, occupied]
-        for column, dtype in ((x0, "<i8"), (y0, "<i8"), (vx, "<i4"), (vy, "<i4"), (step0, "<i8")):
-            crc = zlib.crc32(column.astype(dtype).tobytes(), crc)
-    return crc
-
-
-def encode_part(
-    slab: Slab,
-    place: int,
-    origin: tuple[int, int],
-    *,
-    tick: int,
-    step: int,
-    since: int | None,
-) -> bytes | None:
-    """The update of one part; None if there is nothing to say. `since` None is a keyframe.
-
-    `origin` is the corner of the part's cell in wire steps of the kind's plain x and y.
+    An update of no bytes: there is nothing to say. `since` None is a keyframe for who holds nothing
+    of a part; a tick before what is known of a part gives a keyframe for who may hold something.
     """
-    key = int(slab.key[place])
-    if since is not None and since < slab.known[place]:
-        since = None
-    rows = slab.rows(place)
-    occupied = slab.occupied[rows]
-    writer = _Writer(slab, place * limits.SLOTS, origin, step)
-    if crc_due(tick, key) and slab.alive(place, tick):
-        writer.section(CRC, cbor.uint(checksum(slab, place)))
-    if since is None:
-        if occupied.any():
-            writer.enter(occupied)
-    else:
-        entered = slab.entered[rows] > since
-        writer.leave(slab.tombstones.get(place, ()), since)
-        if (enters := occupied & entered).any():
-            writer.enter(enters)
-        writer.changes(rows, occupied & ~entered, since)
-        if not writer.contents:
-            return None
-    age = 0 if since is None else tick - since
-    head = (cbor.uint(key), cbor.uint(age), cbor.uint(writer.contents))
-    return b"".join((cbor.array_head(3 + writer.items), *head, *writer.pieces))
+    return _Encoder(slab, places, tick, step, since).encode()
 
 
-class _Writer:
-    """Collects the sections of one update."""
+class _Encoder:
+    """One batch. Rows are those of its parts that have news, ordered by part and slot."""
 
-    def __init__(self, slab: Slab, first: int, origin: tuple[int, int], step: int) -> None:
-        self.contents = 0
-        self.items = 0
-        self.pieces: list[bytes] = []
+    def __init__(self, slab: Slab, places: Ints, tick: int, step: int, since: int | None) -> None:
         self._slab = slab
-        self._first = first
-        self._origin = origin
+        self._places = places
+        self._tick = tick
         self._step = step
+        self._since = since
+        if since is None:
+            self._base = np.full(len(places), NEVER)
+        else:
+            self._base = np.where(slab.known[places] <= since, since, NEVER)
+        self._contents = np.zeros(len(places), np.uint64)
+        self._items = np.full(len(places), _HEAD_ITEMS)
+        self._body = Sheet(len(places))
+        of, rows = slab.rows_in(places)
+        told = (slab.latest[rows] > self._base[of]).nonzero()[0]
+        self._of, self._rows = of[told], rows[told]
+        self._bits = bits_of(slab.slot[self._rows])
 
-    def section(self, bit: int, *items: bytes) -> None:
-        """Add a section with its encoded items."""
-        self.contents |= bit
-        self.items += len(items)
-        self.pieces += items
-
-    def leave(self, stones: Any, since: int) -> None:
-        """The slots whose occupant at `since` has left, with the reasons."""
-        codes = {s.slot: s.code for s in stones if s.entered <= since < s.left}
-        if codes:
-            slots = sorted(codes)
-            reasons = b"".join(cbor.uint(codes[slot]) for slot in slots)
-            self.section(LEAVE, _bitmap(slots), cbor.array_head(len(slots)) + reasons)
-
-    def enter(self, mask: npt.NDArray[np.bool_]) -> None:
-        """Everything that is public of the rows in `mask`."""
-        slab, slots = self._slab, np.flatnonzero(mask)
-        rows = slots + self._first
-        columns = [cbor.typed(slab.ids[rows])]
-        columns += [self._column(index, rows) for index in range(len(slab.kind.fields))]
-        if slab.kind.course is not None:
-            columns += [*self._positions(rows), *self._speeds(rows), cbor.typed(self._ages(rows))]
-        self.section(ENTER, _bitmap(slots.tolist()), *columns)
-
-    def changes(self, rows: slice, stayed: npt.NDArray[np.bool_], since: int) -> None:
-        """What changed after `since` of rows that were there before."""
+    def encode(self) -> tuple[bytes, Ints]:
+        """All updates."""
         slab = self._slab
+        newer = slab.ticks[self._rows] > self._base[self._of][:, None]
+        entered = newer[:, ENTERED]
+        stayed = ~entered
+        self._leaves()
+        self._enters(entered)
         if slab.kind.course is not None:
-            moved = stayed & (slab.turned[rows] > since)
-            if moved.any():
-                known = (slab.before[rows] <= since) & (slab.jumped[rows] <= since)
-                self._courses(TURN, moved & known)
-                self._courses(SET, moved & ~known)
-        for index, field in enumerate(slab.kind.fields):
-            changed = stayed & (slab.changed[field.name][rows] > since)
-            if changed.any():
-                slots = np.flatnonzero(changed)
-                column = self._column(index, slots + self._first)
-                self.section(FIELDS << index, _bitmap(slots.tolist()), column)
+            moved = newer[:, TURNED] & stayed
+            unknown = newer[:, BEFORE] | newer[:, JUMPED]
+            self._courses(TURN, moved & ~unknown)
+            self._courses(SET, moved & unknown)
+        for index in range(len(slab.kind.fields)):
+            changed = newer[:, FIELD + index] & stayed
+            section = self._section(FIELDS << index, changed, 2)
+            if section is not None:
+                self._field(index, *section)
+        return self._woven()
+
+    # --- sections --------------------------------------------------------------------------------
+
+    def _leaves(self) -> None:
+        """The slots whose occupant at the baseline has left, with the reasons."""
+        since = self._since
+        stones = self._slab.tombstones
+        if since is None or not len(stones):
+            return
+        place, slots, entered, left, codes = stones.after(since)
+        if not len(place):
+            return
+        of_place = np.full(len(self._slab.key) + 1, -1)
+        of_place[self._places] = np.arange(len(self._places))
+        of = of_place[place]
+        told = ((of >= 0) & (entered <= self._base[of]) & (self._base[of] < left)).nonzero()[0]
+        if not len(told):
+            return
+        told = told[np.argsort(of[told] * limits.SLOTS + slots[told])]
+        parts, firsts, counts = self._grouped(of[told])
+        self._note(parts, LEAVE, 2)
+        self._body.uints(np.bitwise_or.reduceat(bits_of(slots[told]), firsts), parts)
+        self._body.piece(ARRAY_HEADS, *array_heads(counts), parts)
+        source, offsets = concatenated_uints(codes[told].astype(np.uint64))
+        starts = offsets[firsts]
+        self._body.piece(source, starts, offsets[firsts + counts] - starts, parts)
+
+    def _enters(self, mask: npt.NDArray[np.bool_]) -> None:
+        """Everything that is public of the rows in `mask`."""
+        kind = self._slab.kind
+        columns = 1 + len(kind.fields) + (5 if kind.course else 0)
+        section = self._section(ENTER, mask, 1 + columns)
+        if section is None:
+            return
+        rows = section[0]
+        self._column(self._slab.ids[rows], *section[1:])
+        for index in range(len(kind.fields)):
+            self._field(index, *section)
+        if kind.course is not None:
+            course = self._slab.course[rows]
+            self._columns(course[:, :SPEED], _SIGNED_32, *section[1:])
+            self._columns(course[:, SPEED:STEP0], kind.course.speed_dtype, *section[1:])
+            self._column(self._ages(course[:, STEP0]).astype(_AGE), *section[1:])
 
     def _courses(self, bit: int, mask: npt.NDArray[np.bool_]) -> None:
-        if not mask.any():
+        """Courses that changed; ages only for parts where one is not 1."""
+        section = self._section(bit, mask, 6 if bit == SET else 4)
+        if section is None:
             return
-        slots = np.flatnonzero(mask)
-        rows = slots + self._first
-        ages = self._ages(rows)
-        age = b"\xf6" if (ages == 1).all() else cbor.typed(ages)
-        positions = self._positions(rows) if bit == SET else ()
-        self.section(bit, _bitmap(slots.tolist()), *positions, *self._speeds(rows), age)
+        rows, firsts, counts, parts = section
+        form = self._slab.kind.course
+        assert form is not None
+        course = self._slab.course[rows]
+        if bit == SET:
+            self._columns(course[:, :SPEED], _SIGNED_32, firsts, counts, parts)
+        self._columns(course[:, SPEED:STEP0], form.speed_dtype, firsts, counts, parts)
+        ages = self._ages(course[:, STEP0])
+        plain = ~np.logical_or.reduceat(ages != 1, firsts)
+        source, starts, lengths = typed_heads(_AGE, _AGE.itemsize, counts)
+        heads = np.concatenate((source, ARRAY_HEADS[NULL:]))
+        starts, lengths = np.where(plain, len(source), starts), np.where(plain, 1, lengths)
+        self._body.piece(heads, starts, lengths, parts)
+        if not plain.all():
+            self._body.column(ages.astype(_AGE), firsts, np.where(plain, 0, counts), parts)
 
-    def _positions(self, rows: npt.NDArray[np.int64]) -> tuple[bytes, bytes]:
-        x0, y0 = self._slab.course[:2, rows].astype("<i4")
-        return cbor.typed(x0), cbor.typed(y0)
+    def _checksums(self) -> Sheet:
+        """The CRC's piece, for due parts in which somebody is or of which somebody left."""
+        sheet = Sheet(len(self._places))
+        due = crc_due(self._tick, self._slab.key[self._places])
+        if due.any():
+            told = (self._slab.taken[self._places] > 0) | (self._contents > 0)
+            parts = np.flatnonzero(due & told)
+            if len(parts):
+                self._note(parts, CRC, 1)
+                crcs = checksums(self._slab, self._places[parts])
+                sheet.uints(np.array(crcs, np.uint64), parts)
+        return sheet
 
-    def _speeds(self, rows: npt.NDArray[np.int64]) -> tuple[bytes, bytes]:
-        course = self._slab.kind.course
-        assert course is not None
-        vx, vy = self._slab.course[2:4, rows].astype(course.speed_dtype)
-        return cbor.typed(vx), cbor.typed(vy)
+    def _woven(self) -> tuple[bytes, Ints]:
+        """Heads before bodies, of the parts of which there is something to say."""
+        crcs = self._checksums()
+        keyframe = self._base == NEVER
+        told = self._contents > 0
+        if self._since is not None:
+            told |= keyframe  # its receiver may hold somebody, even if nobody is there
+        parts = None if told.all() else told.nonzero()[0]
+        some: Any = slice(None) if parts is None else parts
+        head = Sheet(len(self._places))
+        head.piece(ARRAY_HEADS, *array_heads(self._items[some]), parts)
+        places, slab = self._places[some], self._slab
+        starts = places * slab.key_items.shape[1]
+        head.piece(slab.key_items.reshape(-1), starts, slab.key_lengths[places], parts)
+        head.uints(np.where(keyframe[some], 0, self._tick - self._base[some]), parts)
+        head.uints(self._contents[some], parts)
+        head.before(crcs)
+        head.before(self._body)
+        return head.woven()
 
-    def _ages(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.uint16]:
-        ages: npt.NDArray[np.uint16] = (self._step - self._slab.course[4, rows]).astype("<u2")
-        return ages
+    # --- pieces of sections ----------------------------------------------------------------------
 
-    def _column(self, index: int, rows: npt.NDArray[np.int64]) -> bytes:
+    def _section(
+        self, bit: int, mask: npt.NDArray[np.bool_], items: int
+    ) -> tuple[Ints, Ints, Ints, Ints] | None:
+        """Begin a section with its bitmaps.
+
+        Gives the rows in `mask`; and of each part that has some, the first of them, how many, and
+        which part it is. None if there are no rows.
+        """
+        chosen = mask.nonzero()[0]
+        if not len(chosen):
+            return None
+        parts, firsts, counts = self._grouped(self._of[chosen])
+        self._note(parts, bit, items)
+        self._body.uints(np.bitwise_or.reduceat(self._bits[chosen], firsts), parts)
+        return self._rows[chosen], firsts, counts, parts
+
+    def _grouped(self, of: Ints) -> tuple[Ints, Ints, Ints]:
+        """The parts in `of` (ascending), where each begins there, and how often it stands there."""
+        counts = np.bincount(of, minlength=len(self._places))
+        parts = counts.nonzero()[0]
+        counts = counts[parts]
+        return parts, np.cumsum(counts) - counts, counts
+
+    def _note(self, parts: Ints, bit: int, items: int) -> None:
+        self._contents[parts] |= np.uint64(bit)
+        self._items[parts] += items
+
+    def _field(self, index: int, rows: Ints, firsts: Ints, counts: Ints, parts: Ints) -> None:
         field = self._slab.kind.fields[index]
         values = self._slab.values[field.name][rows]
-        if field.is_text:
-            return cbor.typed(np.frombuffer(values.tobytes(), np.uint8))
         if field.axis is not None:
-            values = (values - self._origin[field.axis]).astype(values.dtype)
-        return cbor.typed(values)
+            origins = self._slab.origin[self._slab.part[rows], field.axis]
+            values -= origins.astype(values.dtype)
+        self._column(values, firsts, counts, parts)
 
+    def _columns(
+        self, table: Ints, dtype: np.dtype[Any], firsts: Ints, counts: Ints, parts: Ints
+    ) -> None:
+        for column in table.T.astype(dtype, order="C"):
+            self._column(column, firsts, counts, parts)
 
-def _bitmap(slots: list[int]) -> bytes:
-    bits = 0
-    for slot in slots:
-        bits |= 1 << slot
-    return cbor.uint(bits)
+    def _column(self, values: npt.NDArray[Any], firsts: Ints, counts: Ints, parts: Ints) -> None:
+        """A typed array for each of `parts`; texts travel as their bytes."""
+        text = values.dtype.kind == "S"
+        head = np.dtype(np.uint8) if text else values.dtype
+        self._body.piece(*typed_heads(head, values.dtype.itemsize, counts), parts)
+        self._body.column(values, firsts, counts, parts)
+
+    def _ages(self, step0: Ints) -> Ints:
+        ages: Ints = self._step - step0
+        assert not len(ages) or (ages.min() >= 0 and ages.max() < 1 << 16), "an age fits its type"
+        return ages

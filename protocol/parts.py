@@ -2,7 +2,8 @@
 
 The owner writes it once per tick; gateways, neighbours and clients hold copies that they bring
 forward by applying updates. Either can encode any of its parts from any retained tick, and a copy
-that saw every tick gives the owner's bytes.
+that saw every tick gives the owner's bytes. A copy that was brought forward over several ticks at
+once does not know what lay between; for a baseline in there it gives a keyframe.
 
 Invariants: an entity stands in one row of a table. A part's key names its cell, which may lie
 outside the shard's rectangle (guests). Ticks only rise.
@@ -11,28 +12,36 @@ Must not know: shards' neighbours, clients' interest, the bus.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from protocol import cbor, limits
-from protocol.apply import Report, Unsynced, apply_update, read_update
-from protocol.apply_many import apply_updates
-from protocol.encode import crc_due, encode_part
-from protocol.encode_many import encode_parts
+from protocol.apply import Report, Unsynced, apply_batch
+from protocol.batch import Batch
+from protocol.checksum import EMPTY_CRC, checksums, crc_due
+from protocol.encode import encode_parts
 from protocol.errors import RemoteProtocolError
 from protocol.geometry import Geometry
+from protocol.keys import Keys
 from protocol.schema import Schema
 from protocol.slab import Slab
-from protocol.writing import CourseRows, Keys, KindRows, Reason, write_kind
+from protocol.unpacking import unpack
+from protocol.updates import KindForm, read_updates
+from protocol.writing import CourseRows, KindRows, Reason, Writer
 
 __all__ = ["CourseRows", "KindRows", "PartTable", "Reason"]
 
-# Up to so many parts are encoded faster one by one than on columns.
-_FEW: Final = 2
-
+Ints = npt.NDArray[np.int64]
 Changed = tuple[npt.NDArray[np.uint32], bytes, npt.NDArray[np.uint32]]
+Columns = tuple[
+    npt.NDArray[np.uint64], npt.NDArray[np.int32], dict[str, npt.NDArray[Any]], Ints | None
+]
+
+# Fewer updates than this are read one by one, which costs less than reading them in lockstep.
+_LOCKSTEP_LEAST = 24
 
 
 class PartTable:
@@ -44,18 +53,24 @@ class PartTable:
         self.tick = 0
         self.step = 0
         self.geometry = geometry
-        self.slabs = tuple(Slab(kind) for kind in schema.kinds)
+        self.kinds = schema.kinds
+        self.slabs = tuple(Slab(kind, geometry) for kind in schema.kinds)
+        self._forms = tuple(KindForm.of(kind) for kind in schema.kinds)
         self.keys = Keys(geometry.cells, len(self.slabs))
+        self._writers: tuple[Writer, ...] = ()
         self._memo: dict[tuple[int, int | None], bytes | None] = {}
-        self._origins: dict[tuple[int, int], tuple[int, int]] = {}
+        self._lost: list[tuple[int, int]] = []  # ticks after the first, before the second: unknown
 
     # --- the owner -------------------------------------------------------------------------------
 
     def begin(self, tick: int, step: int) -> None:
         """Start writing the state after `step`, which is published at `tick`."""
         assert tick > self.tick, "a table goes forward only"
-        self.tick, self.step = tick, step
-        self._memo.clear()
+        if not self._writers:
+            self._writers = tuple(
+                Writer(slab, self.keys, kind) for kind, slab in enumerate(self.slabs)
+            )
+        self._go_to(tick, step)
 
     def write(
         self,
@@ -65,45 +80,60 @@ class PartTable:
         rows: KindRows,
         reasons: Mapping[int, tuple[Reason, int]],
     ) -> None:
-        """Bring one kind to `rows`; who is not among them leaves for its reason, or is gone."""
-        slab = self.slabs[kind_index]
-        write_kind(slab, self.keys, kind_index, rows, reasons, tick=tick, step=step)
+        """Bring one kind to `rows`; who is not among them leaves for its reason, or is gone.
+
+        Raises ValueError when two rows are one entity, or a handle is not the row's.
+        """
+        self._writers[kind_index].write(rows, reasons, tick=tick, step=step)
 
     def finish(self) -> None:
-        """End writing: parts that nobody can need any more are freed."""
-        for slab in self.slabs:
-            slab.bury(self.tick)
+        """End writing."""
+        self._memo.clear()
 
     # --- both sides ------------------------------------------------------------------------------
 
-    def encode(self, keys: Sequence[int], since: int | None) -> list[bytes | None]:
-        """The update of each part since a tick that the receiver holds, None for nothing to say.
+    def encode(self, parts: Sequence[int], since: int | None) -> list[bytes | None]:
+        """The update of each part since the tick `since`, None where there is nothing to say.
 
-        `since` None, or older than what is retained, gives keyframes. Memoised for the tick.
+        `since` None means that the receiver holds nothing of these parts: they come as keyframes.
+        A tick that is too old, or that this table knows nothing of, gives keyframes too.
         """
         if since is not None and since >= self.tick:
-            return [None] * len(keys)  # not even a CRC: a delta of age 0 would be a keyframe
-        if since is not None and self.tick - since >= limits.RETAINED_TICKS:
-            since = None
-        wanted = [int(key) for key in keys]
+            return [None] * len(parts)  # not even a CRC: a delta of age 0 would be a keyframe
+        base = self._base(since)
         memo = self._memo
-        missing = [key for key in wanted if (key, since) not in memo]
+        wanted = [(int(key), base) for key in parts]
+        missing = {key for key, _ in wanted if (key, base) not in memo}
         if missing:
-            self._encode(missing, since)
-        return [memo[key, since] for key in wanted]
+            self._encode(sorted(missing), base)
+        return [memo[key] for key in wanted]
 
     def encode_changed(self, since: int | None) -> Changed:
         """Everything that changed since the tick `since`: keys, updates back to back, offsets.
 
-        `since` None gives a keyframe of every part. `offsets` has one more item than `keys`.
+        `since` as for `encode`. Kind by kind, each ascending by key, which within a cell is the
+        order of `parts_in`. `offsets` has one more item than `keys`.
         """
-        keys = self._keys_to_tell(since)
-        updates = zip(keys, self.encode(keys, since), strict=True)
-        told = [(key, update) for key, update in updates if update is not None]
-        offsets = np.zeros(len(told) + 1, np.uint32)
-        np.cumsum([len(update) for _, update in told], out=offsets[1:])
-        blob = b"".join(update for _, update in told)
-        return np.array([key for key, _ in told], np.uint32), blob, offsets
+        keys, blobs, lengths = [], [], []
+        base = self._base(since)
+        for slab in self.slabs if since is None or since < self.tick else ():
+            told = slab.key >= 0
+            if base is not None:
+                told &= (slab.touched > base) | crc_due(self.tick, slab.key) | (slab.known > base)
+            places = told.nonzero()[0]
+            if len(places):
+                places = places[np.argsort(slab.key[places])]
+                blob, offsets = self._encoded(slab, places, base)
+                sizes = np.diff(offsets)
+                keys.append(slab.key[places[sizes > 0]])
+                blobs.append(blob)
+                lengths.append(sizes[sizes > 0])
+        count = sum(map(len, keys))
+        ends = np.zeros(count + 1, np.uint32)
+        if not count:
+            return np.zeros(0, np.uint32), b"", ends
+        np.cumsum(np.concatenate(lengths), out=ends[1:])
+        return np.concatenate(keys).astype(np.uint32), b"".join(blobs), ends
 
     def parts_in(self, cells: Iterable[int]) -> list[int]:
         """The keys of all parts in `cells`, ordered by cell, kind and ordinal."""
@@ -113,32 +143,49 @@ class PartTable:
                 present += slab.keys_in.get(cell, ())
         return present
 
-    def columns(
-        self, kind_index: int
-    ) -> tuple[
-        npt.NDArray[np.uint64],
-        npt.NDArray[np.int32],
-        dict[str, npt.NDArray[Any]],
-        npt.NDArray[np.int64] | None,
-    ]:
-        """All entities of a kind: ids, cells, wire integers by field, course int64[5, N] or None.
+    def rows_of(self, key: int) -> Ints:
+        """The rows of the entities in a part, slots ascending."""
+        slab = self.slabs[self.keys.kind(key)]
+        place = slab.place.get(key)
+        if place is None:
+            return np.zeros(0, np.int64)
+        return slab.rows_in(np.array([place]))[1]
 
-        The course's rows are x0, y0, vx, vy, step0.
+    def checksum(self, key: int) -> int:
+        """The CRC of a part, which need not exist."""
+        slab = self.slabs[self.keys.kind(key)]
+        place = slab.place.get(key)
+        return EMPTY_CRC if place is None else checksums(slab, np.array([place]))[0]
+
+    def columns(self, kind_index: int, cells: Iterable[int] | None = None) -> Columns:
+        """All entities of a kind (in `cells`, if given), ordered by part and slot.
+
+        Ids, cells, wire integers by field, course int64[5, N] (x0, y0, vx, vy, step0) or None.
         """
         slab = self.slabs[kind_index]
-        rows = np.flatnonzero(slab.occupied)
+        if cells is None:
+            places = (slab.taken > 0).nonzero()[0]
+            places = places[np.argsort(slab.key[places])]
+        else:
+            keys = [key for cell in cells for key in slab.keys_in.get(cell, ())]
+            places = np.array([slab.place[key] for key in keys], np.int64)
+        of, rows = slab.rows_in(places)
         fields = {name: column[rows] for name, column in slab.values.items()}
-        course = None if slab.kind.course is None else slab.course[:, rows]
-        return slab.ids[rows], slab.cell[rows // limits.SLOTS], fields, course
+        course = None if slab.kind.course is None else np.ascontiguousarray(slab.course[rows].T)
+        return slab.ids[rows], slab.cell[places[of]], fields, course
 
     # --- receivers -------------------------------------------------------------------------------
 
-    def advance(self, tick: int, step: int) -> None:
-        """Go to a later tick; what it changed is applied next. An older tick changes nothing."""
+    def advance(self, tick: int, step: int, *, base: int | None = None) -> None:
+        """Go to a later tick; what it changed is applied next. An older tick changes nothing.
+
+        `base` is the tick on which the owner's updates stand, if that is known: when it is this
+        table's, nothing happened between the two.
+        """
         if tick > self.tick:
-            self.tick, self.step = tick, step
-            self._memo.clear()
-            self.finish()
+            if tick > self.tick + 1 and (not base or base != self.tick):
+                self._lost.append((self.tick, tick))
+            self._go_to(tick, step)
 
     def apply(self, item: Any, tick: int, step: int, report: Report | None = None) -> Report:
         """Apply one decoded update of `tick`; what it did is added to `report`.
@@ -147,59 +194,61 @@ class PartTable:
         this table does not hold. Either way nothing has changed.
         """
         report = Report() if report is None else report
-        self.advance(tick, step)
-        key = self.key_of(item)
-        slab = self.slabs[self.keys.kind(key)]
-        update = read_update(slab, item, key)
-        cell = self.keys.cell(key)
-        origin = self._origin(self.keys.kind(key), cell)
-        apply_update(slab, update, cell, origin, tick=tick, step=step, report=report)
-        self._memo.clear()
+        before = len(report.unsynced)
+        self.apply_items([item], tick, step, report)
+        if len(report.unsynced) > before:
+            raise Unsynced("the update stands on what is not here")
         return report
 
-    def apply_all(
-        self, blob: bytes, count: int, tick: int, step: int, report: Report | None = None
-    ) -> Report:
-        """Apply `count` encoded updates of `tick` that lie back to back, as `apply` does each.
+    def apply_items(self, items: Iterable[Any], tick: int, step: int, report: Report) -> None:
+        """Apply the decoded updates of one tick.
 
-        Much faster than one by one, and for receivers of whole frames. Raises what `apply` raises
-        for the first update that does not fit; others may have been applied by then.
+        Raises RemoteProtocolError when one of them is malformed or the tick is a past one; then
+        nothing has changed. Updates that stand on what this table does not hold are left out and
+        named in `report.unsynced`.
         """
-        report = Report() if report is None else report
+        batches = read_updates(self._forms, items)
+        if tick < self.tick:
+            raise RemoteProtocolError("updates of a tick that is over")
         self.advance(tick, step)
-        items = cbor.loads_arrays(cbor.array_head(count) + blob)
-        assert type(items) is list
-        kinds: dict[int, dict[int, Any]] = {}
-        for item in items:
-            key = self.key_of(item)
-            if kinds.setdefault(self.keys.kind(key), {}).setdefault(key, item) is not item:
-                raise RemoteProtocolError("two updates of one part in one tick")
-        for kind, by_key in kinds.items():
-            try:
-                self._apply_kind(kind, by_key, tick, step, report)
-            except Unsynced:
-                for item in by_key.values():
-                    self.apply(item, tick, step, report)
-        self._memo.clear()
-        return report
+        self._apply(batches, report)
 
-    def key_of(self, item: Any) -> int:
-        """The key of a decoded update. Raises RemoteProtocolError if it is none."""
-        if type(item) is not list or len(item) < 3 or type(item[0]) is not int:
-            raise RemoteProtocolError("an update is an array of a part, a baseline and contents")
-        if not 0 <= item[0] < limits.PART_KEY_MAX:
-            raise RemoteProtocolError("an update of an impossible part")
-        return item[0]
+    def apply_frame(
+        self,
+        blob: bytes,
+        offsets: npt.NDArray[Any],
+        tick: int,
+        step: int,
+        report: Report,
+        *,
+        base: int | None = None,
+    ) -> None:
+        """Apply the updates of one tick that lie back to back in `blob`; `base` as for `advance`.
+
+        Raises RemoteProtocolError, and reports, as `apply_items` does.
+        """
+        batches = None
+        if len(offsets) > _LOCKSTEP_LEAST:
+            batches = unpack(self._forms, blob, offsets)
+        if batches is None:
+            bounds = offsets.tolist()
+            items = [cbor.loads_arrays(blob[start:end]) for start, end in pairwise(bounds)]
+            batches = read_updates(self._forms, items)
+        if tick < self.tick:
+            raise RemoteProtocolError("updates of a tick that is over")
+        self.advance(tick, step, base=base)
+        self._apply(batches, report)
 
     def drop_cells(self, cells: Iterable[int]) -> list[int]:
         """Forget all parts in `cells`; gives the ids of the entities in them."""
         dropped: list[int] = []
-        for key in self.parts_in(cells):
-            slab = self.slabs[self.keys.kind(key)]
-            place = slab.place[key]
-            rows = slab.rows(place)
-            dropped += slab.ids[rows][slab.occupied[rows]].tolist()
-            slab.free(place)
+        wanted = list(cells)
+        for slab in self.slabs:
+            places = [slab.place[k] for cell in wanted for k in slab.keys_in.get(cell, ())]
+            if places:
+                _, rows = slab.rows_in(np.array(places))
+                dropped += slab.ids[rows].tolist()
+                slab.free(places)
         self._memo.clear()
         return dropped
 
@@ -207,82 +256,59 @@ class PartTable:
         """Forget everything: another epoch begins."""
         self.epoch = epoch
         self.tick = self.step = 0
-        self.slabs = tuple(Slab(slab.kind) for slab in self.slabs)
+        self.slabs = tuple(Slab(kind, self.geometry) for kind in self.kinds)
+        self._writers = ()
+        self._lost.clear()
         self._memo.clear()
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _encode(self, keys: Sequence[int], since: int | None) -> None:
-        """Put the updates of `keys` into the memo."""
+    def _go_to(self, tick: int, step: int) -> None:
+        self.tick, self.step = tick, step
+        self._memo.clear()
+        for slab in self.slabs:
+            slab.forget(tick)
+        if self._lost:
+            oldest = tick - limits.RETAINED_TICKS
+            self._lost = [gap for gap in self._lost if gap[1] > oldest]
+
+    def _base(self, since: int | None) -> int | None:
+        """The baseline to encode from: -1 (for which every part has a keyframe) if it is unknown.
+
+        -1 keeps clear of None: its receiver may hold somebody where nobody is any more.
+        """
+        if since is None:
+            return None
+        if self.tick - since >= limits.RETAINED_TICKS:
+            return _UNKNOWN
+        return _UNKNOWN if any(a < since < b for a, b in self._lost) else since
+
+    def _encode(self, keys: Sequence[int], base: int | None) -> None:
+        """Put the updates of `keys` (ascending) into the memo."""
         by_kind: dict[int, tuple[list[int], list[int]]] = {}
         for key in keys:
             kind = self.keys.kind(key)
             place = self.slabs[kind].place.get(key)
             if place is None:
-                self._memo[key, since] = None
+                self._memo[key, base] = None
             else:
                 wanted, places = by_kind.setdefault(kind, ([], []))
                 wanted.append(key)
                 places.append(place)
         for kind, (wanted, places) in by_kind.items():
-            updates = self._encode_kind(kind, wanted, places, since)
-            for key, update in zip(wanted, updates, strict=True):
-                self._memo[key, since] = update
+            blob, offsets = self._encoded(self.slabs[kind], np.array(places), base)
+            bounds = offsets.tolist()
+            for key, start, end in zip(wanted, bounds[:-1], bounds[1:], strict=True):
+                self._memo[key, base] = blob[start:end] or None
 
-    def _encode_kind(
-        self, kind: int, keys: Sequence[int], places: Sequence[int], since: int | None
-    ) -> list[bytes | None]:
-        slab, origins = self.slabs[kind], self._origins_of(kind, keys)
-        if len(keys) > _FEW:
-            return encode_parts(
-                slab,
-                np.array(places, np.int64),
-                origins,
-                tick=self.tick,
-                step=self.step,
-                since=since,
-            )
-        return [
-            encode_part(slab, place, (x, y), tick=self.tick, step=self.step, since=since)
-            for place, x, y in zip(places, *origins.tolist(), strict=True)
-        ]
+    def _encoded(self, slab: Slab, places: Ints, base: int | None) -> tuple[bytes, Ints]:
+        return encode_parts(slab, places, tick=self.tick, step=self.step, since=base)
 
-    def _apply_kind(
-        self, kind: int, by_key: Mapping[int, Any], tick: int, step: int, report: Report
-    ) -> None:
-        slab, keys = self.slabs[kind], list(by_key)
-        apply_updates(
-            slab,
-            [read_update(slab, item, key) for key, item in by_key.items()],
-            [self.keys.cell(key) for key in keys],
-            self._origins_of(kind, keys),
-            tick=tick,
-            step=step,
-            report=report,
-        )
+    def _apply(self, batches: Iterable[tuple[int, Batch]], report: Report) -> None:
+        for kind, batch in batches:
+            slab = self.slabs[kind]
+            apply_batch(slab, self.keys, kind, batch, tick=self.tick, step=self.step, report=report)
+        self._memo.clear()
 
-    def _origins_of(self, kind: int, keys: Sequence[int]) -> npt.NDArray[np.int64]:
-        if all(field.axis is None for field in self.slabs[kind].kind.fields):
-            return np.zeros((2, len(keys)), np.int64)
-        corners = [self._origin(kind, self.keys.cell(key)) for key in keys]
-        return np.array(corners, np.int64).T
 
-    def _keys_to_tell(self, since: int | None) -> list[int]:
-        found: list[int] = []
-        for slab in self.slabs:
-            told = slab.key >= 0
-            if since is not None:
-                told &= (slab.touched > since) | crc_due(self.tick, slab.key)
-            found += slab.key[told].tolist()
-        return sorted(found)
-
-    def _origin(self, kind: int, cell: int) -> tuple[int, int]:
-        origin = self._origins.get((kind, cell))
-        if origin is None:
-            corner = self.geometry.cell_origin(cell)
-            steps = [0, 0]
-            for field in self.slabs[kind].kind.fields:
-                if field.axis is not None:
-                    steps[field.axis] = int(field.to_int(corner[field.axis]))
-            origin = self._origins[kind, cell] = (steps[0], steps[1])
-        return origin
+_UNKNOWN = -2

@@ -11,23 +11,28 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import attrs
+import numpy as np
+import numpy.typing as npt
 
 from protocol import courses, limits
-from protocol.apply import Report, Unsynced
+from protocol.apply import Report
+from protocol.frame import Frame
 from protocol.geometry import Geometry
 from protocol.parts import PartTable
-from protocol.schema import Kind, Schema
+from protocol.schema import Schema
+from protocol.views import EntityView
 from protocol.vocabulary import Snapshot
 
-__all__ = ["Changes", "EntityView", "Held", "Replica"]
+__all__ = ["Changes", "EntityView", "KindColumns", "Replica"]
 
 
 @attrs.define
 class Changes:
     """What one snapshot did, by entity id.
 
-    `left` maps to the code of the reason (0 gone), `dropped` are out of interest. `resync` are
-    cells whose parts failed their CRC or lost their footing, and must be asked for anew.
+    `left` maps to the code of the reason (0 gone), `dropped` are out of interest; who is in either
+    did not enter again. `resync` are cells whose parts failed their CRC or lost their footing, and
+    must be asked for anew.
     """
 
     entered: list[int] = attrs.field(factory=list)
@@ -41,42 +46,21 @@ class Changes:
     resync: list[int] = attrs.field(factory=list)
 
 
-@attrs.frozen
-class Held:
-    """An entity between two places: its kind, shard, last fields and course, and until when."""
+@attrs.frozen(eq=False)
+class KindColumns:
+    """Everybody of one kind at the newest steps of their shards: N rows in wire integers.
 
-    kind: int
-    shard: int
-    fields: tuple[tuple[str, Any], ...]
-    course: tuple[int, int, int, int, int] | None
-    position: tuple[float, float]
-    step: int
-    tick: int
-
-
-@attrs.frozen
-class EntityView:
-    """One entity as a replica has it now. `x`, `y`, `vx`, `vy` are in units (0 without a course).
-
-    `fields` are in their own units; `course` is (x0, y0, vx, vy, step0) in integers, or None.
+    `x`, `y`, `vx`, `vy` int64 in the steps of the kind's course; 0 for kinds without, whose plain
+    positions are among the `fields`.
     """
 
-    id: int
-    kind: int
-    shard: int
-    x: float
-    y: float
-    vx: float
-    vy: float
-    fields: dict[str, Any]
-    course: tuple[int, int, int, int, int] | None
-    held: bool = False
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return object.__getattribute__(self, "fields")[name]
-        except KeyError:
-            raise AttributeError(name) from None
+    ids: npt.NDArray[np.uint64]
+    cells: npt.NDArray[np.int32]
+    fields: dict[str, npt.NDArray[Any]]
+    x: npt.NDArray[np.int64]
+    y: npt.NDArray[np.int64]
+    vx: npt.NDArray[np.int64]
+    vy: npt.NDArray[np.int64]
 
 
 _Location = tuple[int, int, int]  # shard, kind, row
@@ -92,8 +76,9 @@ class Replica:
         self.tables: dict[int, PartTable] = {}
         self.crc_checks = 0
         self.mismatches = 0
-        self._where: dict[int, list[_Location]] = {}
-        self._held: dict[int, Held] = {}
+        self._where: dict[int, _Location] = {}
+        self._elsewhere: dict[int, list[_Location]] = {}  # older places of those who are in several
+        self._held: dict[int, tuple[EntityView, int]] = {}  # and the tick at which they left
 
     # --- reading ---------------------------------------------------------------------------------
 
@@ -116,16 +101,41 @@ class Replica:
 
     def entity(self, entity: int) -> EntityView | None:
         """One entity at the newest step of its shard; None if it is not known."""
-        places = self._where.get(entity)
-        if places is not None:
-            return self._view(entity, places[-1])
+        place = self._where.get(entity)
+        if place is not None:
+            return self._view(entity, place)
         held = self._held.get(entity)
-        return None if held is None else self._held_view(entity, held)
+        if held is None:
+            return None
+        view, tick = held
+        return attrs.evolve(view, step=view.step + self.tick - tick)
 
     def locate(self, entity: int) -> _Location | None:
         """Shard, kind and row of an entity that is not merely held."""
-        places = self._where.get(entity)
-        return places[-1] if places else None
+        return self._where.get(entity)
+
+    def columns(self, kind_index: int, cells: Iterable[int] | None = None) -> KindColumns:
+        """Everybody of a kind (in `cells`, if given) who is not merely held, each once."""
+        wanted = None if cells is None else list(cells)
+        parts = [self._columns_of(table, kind_index, wanted) for table in self.tables.values()]
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            empty = PartTable(self.schema, self.geometry)
+            return self._columns_of(empty, kind_index, wanted)
+        names = self.schema.kinds[kind_index].fields
+        return KindColumns(
+            ids=np.concatenate([part.ids for part in parts]),
+            cells=np.concatenate([part.cells for part in parts]),
+            fields={
+                field.name: np.concatenate([part.fields[field.name] for part in parts])
+                for field in names
+            },
+            x=np.concatenate([part.x for part in parts]),
+            y=np.concatenate([part.y for part in parts]),
+            vx=np.concatenate([part.vx for part in parts]),
+            vy=np.concatenate([part.vy for part in parts]),
+        )
 
     # --- applying --------------------------------------------------------------------------------
 
@@ -136,20 +146,27 @@ class Replica:
         is not here is left out, and its cell is named in `resync`.
         """
         changes = Changes()
+        self.tick = max(self.tick, snapshot.tick)
         if snapshot.dropped:
             self._drop(snapshot.dropped, changes)
-        self.tick = max(self.tick, snapshot.tick)
         for group in snapshot.groups:
-            self.apply_group(
-                group.shard,
-                group.epoch,
-                snapshot.tick - group.age,
-                group.step,
-                group.updates,
-                changes,
-            )
-        self._expire(changes)
-        return changes
+            tick = snapshot.tick - group.age
+            self.apply_group(group.shard, group.epoch, tick, group.step, group.updates, changes)
+        return self._settled(changes)
+
+    def apply_frame(self, frame: Frame) -> Changes:
+        """Apply what a shard published for one tick. Raises RemoteProtocolError."""
+        changes = Changes()
+        self.tick = max(self.tick, frame.tick)
+        if frame.base == 0 and frame.shard in self.tables:
+            self._reset(self.tables[frame.shard], frame.epoch, changes)
+        table = self._table(frame.shard, frame.epoch, changes)
+        report = Report()
+        table.apply_frame(
+            frame.blob, frame.offsets, frame.tick, frame.step, report, base=frame.base
+        )
+        self._take(table, report, changes)
+        return self._settled(changes)
 
     def apply_group(
         self,
@@ -160,18 +177,13 @@ class Replica:
         updates: Iterable[Any],
         changes: Changes,
     ) -> None:
-        """Apply one shard's updates of one tick."""
+        """Apply one shard's updates of one tick. Raises RemoteProtocolError."""
         table = self._table(shard, epoch, changes)
         table.advance(tick, step)
-        for item in updates:
+        if updates:
             report = Report()
-            try:
-                table.apply(item, tick, step, report)
-            except Unsynced:
-                changes.mismatches += 1
-                changes.resync.append(table.keys.cell(table.key_of(item)))
-                continue
-            self._index(table, table.key_of(item), report, changes)
+            table.apply_items(updates, tick, step, report)
+            self._take(table, report, changes)
 
     def regeometry(self, geometry: Geometry) -> None:
         """The world was cut anew; cells and parts stay as they are."""
@@ -187,147 +199,129 @@ class Replica:
             table = self.tables[shard] = PartTable(self.schema, self.geometry)
             table.shard, table.epoch = shard, epoch
         elif table.epoch != epoch:
-            for slab in table.slabs:
-                for entity in slab.ids[slab.occupied].tolist():
-                    self._forget(entity, shard)
-                    if entity not in self._where:
-                        changes.dropped.append(entity)
-            table.reset(epoch)
+            self._reset(table, epoch, changes)
         return table
+
+    def _reset(self, table: PartTable, epoch: int, changes: Changes) -> None:
+        for slab in table.slabs:
+            self._forget(table.shard, slab.ids[slab.part >= 0].tolist(), changes)
+        table.reset(epoch)
 
     def _drop(self, cells: Iterable[int], changes: Changes) -> None:
         for shard, table in self.tables.items():
-            for entity in table.drop_cells(cells):
-                self._forget(entity, shard)
-                if entity not in self._where:
-                    changes.dropped.append(entity)
+            self._forget(shard, table.drop_cells(cells), changes)
 
-    def _index(self, table: PartTable, key: int, report: Report, changes: Changes) -> None:
-        kind = table.keys.kind(key)
-        slab = table.slabs[kind]
-        for entity, code in report.left:
-            self._leave(table, kind, entity, code, changes)
-        if report.entered:
-            rows = slab.rows(slab.place[key])
-            first = rows.start
-            occupied = slab.occupied[rows].nonzero()[0]
-            place = dict(zip(slab.ids[rows][occupied].tolist(), occupied.tolist(), strict=True))
-            for entity in report.entered:
-                self._held.pop(entity, None)
-                spots = self._where.setdefault(entity, [])
-                spots[:] = [spot for spot in spots if spot[0] != table.shard]
-                spots.append((table.shard, kind, first + place[entity]))
-                changes.left.pop(entity, None)
-                changes.entered.append(entity)
+    def _forget(self, shard: int, entities: Iterable[int], changes: Changes) -> None:
+        """These are no more told of by `shard`, without a reason."""
+        for entity in entities:
+            place = self._where.get(entity)
+            if place is not None and not self._gone(entity, shard):
+                changes.dropped.append(entity)
+
+    def _take(self, table: PartTable, report: Report, changes: Changes) -> None:
+        shard = table.shard
+        for entity, kind, row in report.entered:
+            self._enter(entity, (shard, kind, row))
+        changes.entered += [entity for entity, _, _ in report.entered]
+        for entity, kind, row, code in report.left:
+            self._leave(entity, (shard, kind, row), code, changes)
         changes.turned += report.turned
         changes.set += report.set
         changes.changed += report.changed
         changes.crc_checks += report.crc_checks
         self.crc_checks += report.crc_checks
-        if report.crc_failed:
-            changes.mismatches += 1
-            self.mismatches += 1
-            changes.resync.append(table.keys.cell(key))
+        if report.failed or report.unsynced:
+            lost = report.failed + report.unsynced
+            changes.mismatches += len(lost)
+            self.mismatches += len(lost)
+            changes.resync += [table.keys.cell(key) for key in lost]
 
-    def _leave(self, table: PartTable, kind: int, entity: int, code: int, changes: Changes) -> None:
-        spots = self._where.get(entity, [])
-        here = [spot for spot in spots if spot[0] == table.shard and spot[1] == kind]
-        # A moved entity may have entered its new cell before the old one's update was read.
-        if not here or not self._stale(table, here[-1], entity):
+    def _enter(self, entity: int, place: _Location) -> None:
+        """The newest place counts; places in other shards are kept for when it leaves this one."""
+        known = self._where.get(entity)
+        if known is not None:
+            others = [*self._elsewhere.pop(entity, ()), known]
+            others = [other for other in others if other[0] != place[0]]
+            if others:
+                self._elsewhere[entity] = others
+        self._where[entity] = place
+        if self._held:
+            self._held.pop(entity, None)
+
+    def _leave(self, entity: int, place: _Location, code: int, changes: Changes) -> None:
+        # It may have entered its new cell in the same updates.
+        known = (self._where.get(entity), *self._elsewhere.get(entity, ()))
+        if place not in known:
             return
-        held = None
-        if code > 0 and len(spots) == 1:
-            held = self._hold(table, here[-1])
-        self._forget(entity, table.shard)
-        if entity in self._where:
+        held = self._view(entity, place) if code > 0 and known[0] == place else None
+        if self._gone(entity, place[0]):
             return
         if held is not None:
-            self._held[entity] = held
-        changes.left[entity] = max(code, 0)
+            self._held[entity] = attrs.evolve(held, held=True), self.tick
+        if code < 0:
+            changes.dropped.append(entity)
+        else:
+            changes.left[entity] = code
 
-    @staticmethod
-    def _stale(table: PartTable, spot: _Location, entity: int) -> bool:
-        slab = table.slabs[spot[1]]
-        return not slab.occupied[spot[2]] or int(slab.ids[spot[2]]) != entity
-
-    def _hold(self, table: PartTable, spot: _Location) -> Held | None:
-        slab = table.slabs[spot[1]]
-        row = spot[2]
-        if slab.occupied[row]:  # somebody else stands there by now: the columns are gone
-            return None
-        fields = tuple(
-            (field.name, slab.values[field.name][row].item()) for field in slab.kind.fields
-        )
-        course = tuple(slab.course[:, row].tolist()) if slab.kind.course else None
-        view = self._view(int(slab.ids[row]), spot)
-        return Held(spot[1], table.shard, fields, course, (view.x, view.y), table.step, self.tick)
-
-    def _forget(self, entity: int, shard: int) -> None:
-        spots = self._where.get(entity)
-        if spots is not None:
-            spots[:] = [spot for spot in spots if spot[0] != shard]
-            if not spots:
+    def _gone(self, entity: int, shard: int) -> bool:
+        """Forget where `shard` has an entity; gives whether it is still somewhere."""
+        others = self._elsewhere.pop(entity, None)
+        known = self._where[entity]
+        if others is None:
+            if known[0] == shard:
                 del self._where[entity]
+                return False
+            return True
+        left = [other for other in (*others, known) if other[0] != shard]
+        if not left:
+            del self._where[entity]
+            return False
+        self._where[entity] = left.pop()
+        if left:
+            self._elsewhere[entity] = left
+        return True
 
-    def _expire(self, changes: Changes) -> None:
-        for entity, held in list(self._held.items()):
-            if self.tick - held.tick > limits.HELD_TICKS:
-                del self._held[entity]
-                changes.dropped.append(entity)
+    def _settled(self, changes: Changes) -> Changes:
+        """Let go of who was held for too long; who came back did not leave."""
+        if self._held:
+            for entity, (_, tick) in list(self._held.items()):
+                if self.tick - tick > limits.HELD_TICKS:
+                    del self._held[entity]
+                    changes.dropped.append(entity)
+        where = self._where
+        if changes.left:
+            changes.left = {e: code for e, code in changes.left.items() if e not in where}
+        if changes.dropped:
+            changes.dropped = [entity for entity in changes.dropped if entity not in where]
+        return changes
 
-    def _view(self, entity: int, spot: _Location) -> EntityView:
-        shard, kind, row = spot
+    def _view(self, entity: int, place: _Location) -> EntityView:
+        shard, kind, row = place
         table = self.tables[shard]
         slab = table.slabs[kind]
-        course = tuple(slab.course[:, row].tolist()) if slab.kind.course else None
-        fields = _in_units(
-            slab.kind, {field.name: slab.values[field.name][row] for field in slab.kind.fields}
+        course = tuple(slab.course[row].tolist()) if slab.kind.course else None
+        wire = tuple([column[row].item() for column in slab.values.values()])
+        return EntityView(entity, kind, shard, slab.kind, wire, course, table.step)
+
+    def _columns_of(self, table: PartTable, kind: int, cells: list[int] | None) -> KindColumns:
+        ids, where, fields, course = table.columns(kind, cells)
+        form = self.schema.kinds[kind].course
+        x = y = vx = vy = np.zeros(len(ids), np.int64)
+        if course is not None and form is not None:
+            x0, y0, vx, vy, step0 = course
+            age = table.step - step0
+            x = courses.evaluate(x0, vx, age, form.num, form.den)
+            y = courses.evaluate(y0, vy, age, form.num, form.den)
+        columns = KindColumns(ids, where, fields, x, y, vx, vy)
+        doubled = self._elsewhere
+        if not doubled:
+            return columns
+        first = np.array(
+            [e not in doubled or self._where[e][0] == table.shard for e in ids.tolist()], bool
         )
-        return _make_view(entity, kind, shard, slab.kind, fields, course, table.step)
-
-    def _held_view(self, entity: int, held: Held) -> EntityView:
-        kind = self.schema.kinds[held.kind]
-        step = held.step + self.tick - held.tick
-        fields = _in_units(kind, dict(held.fields))
-        view = _make_view(entity, held.kind, held.shard, kind, fields, held.course, step)
-        return attrs.evolve(view, held=True)
-
-
-def _in_units(kind: Kind, integers: dict[str, Any]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for field in kind.fields:
-        value = integers[field.name]
-        if field.is_text:
-            values[field.name] = bytes(value).rstrip(b"\0").decode("utf-8", "replace")
-        elif field.type == "u64":
-            values[field.name] = int(value)
-        else:
-            values[field.name] = field.lo + int(value) * field.step
-    return values
-
-
-def _make_view(
-    entity: int,
-    kind: int,
-    shard: int,
-    form: Kind,
-    fields: dict[str, Any],
-    course: tuple[int, int, int, int, int] | None,
-    step: int,
-) -> EntityView:
-    if course is None or form.course is None:
-        x, y = float(fields.get("x", 0.0)), float(fields.get("y", 0.0))
-        return EntityView(entity, kind, shard, x, y, 0.0, 0.0, fields, None)
-    x0, y0, vx, vy, step0 = course
-    motion = form.course
-    return EntityView(
-        entity,
-        kind,
-        shard,
-        courses.evaluate(x0, vx, step - step0, motion.num, motion.den) * motion.step,
-        courses.evaluate(y0, vy, step - step0, motion.num, motion.den) * motion.step,
-        vx * motion.speed_step,
-        vy * motion.speed_step,
-        fields,
-        course,
-    )
+        return KindColumns(
+            ids[first],
+            where[first],
+            {name: column[first] for name, column in fields.items()},
+            *(column[first] for column in (x, y, vx, vy)),
+        )

@@ -11,7 +11,7 @@ Must not know: links, interest, the bus.
 from collections import deque
 from enum import Enum, auto
 
-from protocol.apply import Report, Unsynced
+from protocol.apply import Report
 from protocol.errors import RemoteProtocolError
 from protocol.frame import Frame
 from protocol.geometry import Geometry
@@ -136,9 +136,11 @@ class Feed:
         """Bring the copy one frame on. What does not fit is noted: it is to be made anew."""
         frame = self._backlog.popleft()
         self._backlog_bytes -= len(frame.blob)
-        table, report = self._table, Report()
+        report = Report(names=False)
         try:
-            table.apply_all(frame.blob, len(frame.keys), frame.tick, frame.step, report)
-        except (RemoteProtocolError, Unsynced):
+            self._table.apply_frame(
+                frame.blob, frame.offsets, frame.tick, frame.step, report, base=frame.base
+            )
+        except RemoteProtocolError:
             self.damaged = True
-        self.damaged |= report.crc_failed
+        self.damaged |= bool(report.failed or report.unsynced)

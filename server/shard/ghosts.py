@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol import courses
-from protocol.apply import Report, Unsynced
+from protocol.apply import Report
 from protocol.errors import ProtocolError
 from protocol.frame import Frame
 from protocol.geometry import Geometry
@@ -148,14 +148,18 @@ class Ghosts:
         elif frame.epoch != table.epoch or frame.base != table.tick:
             return False
         updates = frame.slices(self._region)
-        report = Report()
+        offsets = np.cumsum([0, *map(len, updates)])
+        report, damaged = Report(names=False), False
         try:
-            table.apply_all(b"".join(updates), len(updates), frame.tick, frame.step, report)
-        except (ProtocolError, Unsynced):
-            report.crc_failed = True
-        if report.crc_failed:
+            table.apply_frame(
+                b"".join(updates), offsets, frame.tick, frame.step, report, base=frame.base
+            )
+        except ProtocolError:
+            damaged = True
+        if damaged or report.failed or report.unsynced:
             table.reset(frame.epoch)
-        return not report.crc_failed
+            return False
+        return True
 
     # --- columns ---------------------------------------------------------------------------------
 

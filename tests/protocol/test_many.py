@@ -3,20 +3,23 @@
 from itertools import pairwise
 from typing import Any
 
+import attrs
 import numpy as np
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from protocol import cbor
-from protocol.apply import Report, Unsynced
-from protocol.encode import encode_part
-from protocol.encode_many import encode_parts
+from protocol.apply import Report
+from protocol.batch import Batch, Section
 from protocol.errors import RemoteProtocolError
 from protocol.limits import RETAINED_TICKS
 from protocol.parts import PartTable
+from protocol.unpacking import unpack
+from protocol.updates import KindForm, read_updates
 
-quick = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 seeds = st.integers(0, 2**20)
 
 
@@ -31,28 +34,34 @@ def history(worlds: Any, seed: int, ticks: int) -> Any:
     return shard
 
 
-def same(one: PartTable, other: PartTable) -> None:
-    """Two tables that hold the same rows with the same ticks."""
-    for a, b in zip(one.slabs, other.slabs, strict=True):
-        assert a.place.keys() == b.place.keys()
-        for key, place in a.place.items():
-            mine, theirs = a.rows(place), b.rows(b.place[key])
-            assert a.count[place] == b.count[b.place[key]]
-            assert a.touched[place] == b.touched[b.place[key]]
-            assert a.known[place] == b.known[b.place[key]]
-            there = a.occupied[mine]
-            assert (there == b.occupied[theirs]).all()
-            columns = [(a.ids, b.ids), (a.entered, b.entered)]
-            columns += [(a.values[name], b.values[name]) for name in a.values]
-            columns += [(a.changed[name], b.changed[name]) for name in a.changed]
-            if a.kind.course is not None:
-                columns += [(getattr(a, n), getattr(b, n)) for n in ("turned", "before", "jumped")]
-                columns += list(zip(a.course, b.course, strict=True))
-            for left, right in columns:
-                assert (left[mine][there] == right[theirs][there]).all()
-        stones = {int(a.key[place]): found for place, found in a.tombstones.items()}
-        others = {int(b.key[place]): found for place, found in b.tombstones.items()}
-        assert stones == others
+def plain(item: Any) -> Any:
+    """Batches and columns as what `==` understands."""
+    match item:
+        case Batch() | Section():
+            return {
+                field.name: plain(getattr(item, field.name)) for field in attrs.fields(type(item))
+            }
+        case np.ndarray():
+            return item.tolist()
+        case list() | tuple():
+            return [plain(child) for child in item]
+        case dict():
+            return {key: plain(value) for key, value in item.items()}
+    return item
+
+
+def everybody(table: PartTable) -> dict[int, list[Any]]:
+    """All parts with who is in them, slot by slot."""
+    found = {}
+    for slab in table.slabs:
+        for key in slab.place:
+            rows = table.rows_of(key)
+            columns = [slab.ids, slab.slot, *slab.values.values()]
+            if slab.kind.course is not None:
+                columns.append(slab.course)
+            if len(rows):
+                found[key] = [column[rows].tolist() for column in columns]
+    return found
 
 
 @quick
@@ -63,64 +72,98 @@ def test_many_updates_are_the_bytes_of_each(
     table = history(worlds, seed, ticks).table
     oldest = max(0, table.tick - RETAINED_TICKS + 1)
     for since in (None, table.tick - 1, data.draw(st.integers(oldest, table.tick - 1))):
-        for kind, slab in enumerate(table.slabs):
-            keys = sorted(slab.place)
-            places = np.array([slab.place[key] for key in keys], np.int64)
-            moment = {"tick": table.tick, "step": table.step, "since": since}
-            together = encode_parts(slab, places, table._origins_of(kind, keys), **moment)
-            singly = [
-                encode_part(slab, place, table._origin(kind, table.keys.cell(key)), **moment)
-                for key, place in zip(keys, places.tolist(), strict=True)
-            ]
-            assert together == singly
-
-
-def apply_both(worlds: Any, owner: PartTable, one: PartTable, many: PartTable) -> None:
-    since = one.tick if owner.tick - one.tick < RETAINED_TICKS else 0
-    if not since:  # keyframes do not say what is gone
-        one.reset(owner.epoch)
-        many.reset(owner.epoch)
-    _, blob, offsets = owner.encode_changed(since or None)
-    bounds = offsets.tolist()
-    first, second = Report(), Report()
-    one.advance(owner.tick, owner.step)
-    for start, end in pairwise(bounds):
-        one.apply(cbor.loads_arrays(blob[start:end]), owner.tick, owner.step, first)
-    many.apply_all(blob, len(bounds) - 1, owner.tick, owner.step, second)
-    same(one, many)
-    for name in ("entered", "left", "turned", "set", "changed"):
-        assert sorted(getattr(first, name)) == sorted(getattr(second, name))
-    assert first.crc_checks == second.crc_checks
-    assert not second.crc_failed
+        keys, blob, offsets = table.encode_changed(since)
+        told = [blob[start:end] for start, end in pairwise(offsets.tolist())]
+        assert told == [table.encode([key], since)[0] for key in keys.tolist()]
+        everything = table.encode(table.parts_in(range(worlds.CELLS)), since)
+        assert sorted(told) == sorted(update for update in everything if update is not None)
+        cells = [key // 2 % worlds.CELLS for key in keys.tolist()]
+        for cell in set(cells):
+            cut = [update for place, update in zip(cells, told, strict=True) if place == cell]
+            again = table.encode(table.parts_in([cell]), since)
+            assert cut == [update for update in again if update is not None], "in the same order"
 
 
 @quick
-@given(seeds, st.lists(st.integers(1, 70), min_size=1, max_size=8))
-def test_applying_many_is_applying_each(worlds: Any, seed: int, gaps: list[int]) -> None:
-    shard = history(worlds, seed, 3)
-    one, many = (PartTable(worlds.make_schema(), worlds.make_geometry()) for _ in range(2))
-    for gap in gaps:
-        for _ in range(gap % 7):
-            shard.step += 1
-            shard.live()
-            shard.tell()
+@given(seeds, st.integers(1, 80), st.data())
+def test_reading_in_lockstep_is_strict_reading(
+    worlds: Any, seed: int, ticks: int, data: st.DataObject
+) -> None:
+    table = history(worlds, seed, ticks).table
+    forms = tuple(KindForm.of(kind) for kind in table.kinds)
+    for since in (None, table.tick - 1, data.draw(st.integers(0, table.tick - 1))):
+        _, blob, offsets = table.encode_changed(since)
+        singly = [cbor.loads_arrays(blob[a:b]) for a, b in pairwise(offsets.tolist())]
+        strict = sorted(plain(read_updates(forms, singly)), key=lambda pair: pair[0])
+        assert plain(unpack(forms, blob, offsets)) == strict
+
+
+@quick
+@given(seeds, st.data())
+def test_damage_is_read_in_lockstep_as_strictly_as_one_by_one(
+    worlds: Any, seed: int, data: st.DataObject
+) -> None:
+    shard = history(worlds, seed, 5)
+    copies = [PartTable(worlds.make_schema(), worlds.make_geometry()) for _ in range(2)]
+    _, blob, offsets = shard.table.encode_changed(None)
+    for copy in copies:
+        copy.apply_frame(blob, offsets, shard.tick, shard.step, Report())
+    before = shard.tick
+    for _ in range(data.draw(st.integers(1, 4))):
         shard.step += 1
-        shard.tell(gap)
-        apply_both(worlds, shard.table, one, many)
-    assert many.encode_changed(None)[1] == one.encode_changed(None)[1]
+        shard.live()
+        shard.tell()
+    _, blob, offsets = shard.table.encode_changed(before)
+    raw = bytearray(blob)
+    for _ in range(data.draw(st.integers(0, 3)) if raw else 0):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    held = everybody(copies[0])
+    outcomes = []
+    lockstep, strict = copies
+    forms = tuple(KindForm.of(kind) for kind in strict.kinds)
+    for copy in (lockstep, strict):
+        report = Report()
+        try:
+            batches = unpack(forms, bytes(raw), offsets) if copy is lockstep else None
+            if batches is not None:
+                copy.advance(shard.tick, shard.step)
+                copy._apply(batches, report)
+            else:
+                items = [cbor.loads_arrays(raw[a:b]) for a, b in pairwise(offsets.tolist())]
+                copy.apply_items(items, shard.tick, shard.step, report)
+        except RemoteProtocolError:
+            assert everybody(copy) == held, "a refused frame changes nothing"
+            outcomes.append("refused")
+        else:
+            outcomes.append((sorted(report.unsynced), sorted(report.failed), everybody(copy)))
+    assert outcomes[0] == outcomes[1]
 
 
-def test_an_update_without_footing_is_named_by_an_error(worlds: Any) -> None:
+def test_a_part_that_is_told_of_twice_is_told_in_order(worlds: Any) -> None:
+    shard = history(worlds, 3, 20)
+    copy = PartTable(worlds.make_schema(), worlds.make_geometry())
+    _, blob, offsets = shard.table.encode_changed(None)
+    before, items = shard.tick, []
+    items += [cbor.loads_arrays(blob[a:b]) for a, b in pairwise(offsets.tolist())]
+    shard.step += 1
+    shard.tell()
+    for update in shard.table.encode(shard.table.parts_in(range(worlds.CELLS)), before):
+        if update is not None:
+            items.append(cbor.loads_arrays(update))
+    report = Report()
+    copy.apply_items(items, shard.tick, shard.step - 1, report)
+    assert not report.unsynced
+    assert everybody(copy).keys() == everybody(shard.table).keys()
+
+
+def test_an_update_without_footing_is_named_and_the_others_are_applied(worlds: Any) -> None:
     shard = history(worlds, 4, 20)
     lost = PartTable(worlds.make_schema(), worlds.make_geometry())
-    _, blob, offsets = shard.table.encode_changed(shard.table.tick - 5)
-    with pytest.raises(Unsynced):
-        lost.apply_all(blob, len(offsets) - 1, shard.table.tick, shard.table.step)
-
-
-def test_nonsense_is_refused(worlds: Any) -> None:
-    table = PartTable(worlds.make_schema(), worlds.make_geometry())
-    for blob, count in ((b"\xff", 1), (b"", 1), (b"\x01", 1), (b"\x83\x00\x00\x00" * 2, 2)):
-        with pytest.raises(RemoteProtocolError):
-            table.apply_all(blob, count, 1, 1)
-    assert table.apply_all(b"", 0, 2, 2) == Report()
+    _, blob, offsets = shard.table.encode_changed(shard.tick - 5)
+    report = Report()
+    lost.apply_frame(blob, offsets, shard.tick, shard.step, report)
+    assert report.unsynced, "somebody changed who is not there"
+    held = everybody(lost)
+    assert not held.keys() & set(report.unsynced), "nothing of those parts was done"
+    for key, columns in held.items():
+        assert set(columns[0]) <= set(everybody(shard.table)[key][0])

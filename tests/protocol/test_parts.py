@@ -133,7 +133,7 @@ def everything(table: PartTable) -> dict[int, tuple[Any, ...]]:
 def receive(table: PartTable, owner: PartTable, since: int | None) -> Report:
     _keys, blob, offsets = owner.encode_changed(since)
     report = Report()
-    table.advance(owner.tick, owner.step)
+    table.advance(owner.tick, owner.step, base=since)
     for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
         item = cbor.loads_arrays(blob[start:end])
         table.apply(item, owner.tick, owner.step, report)
@@ -216,7 +216,7 @@ def test_a_second_part_is_found_when_the_first_has_gone(schema: Schema, geometry
     owner.spawn(SLOTS + 5, cell=2)
     owner.publish()
     del owner.fish[:SLOTS]
-    for _ in range(RETAINED_TICKS + 2):
+    for _ in range(RETAINED_TICKS + 18):
         owner.publish()
     assert len(owner.table.parts_in([2])) == 1, "the part that is empty was freed"
     joiner = PartTable(schema, geometry)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from protocol import courses
 from protocol.playback import KEPT_S, Playback
-from protocol.replica import Changes, EntityView
+from protocol.replica import Changes
 
 FISH, ROCK = 0, 1
 UNIT = 4096  # position integers in a unit; speeds are 64 integers to a unit a second
@@ -47,7 +47,9 @@ class Sea:
 
     def put(self, entity, course, *, shard=0, fields=None, kind=FISH, place=(0.0, 0.0)):
         x, y = place
-        self.views[entity] = EntityView(entity, kind, shard, x, y, 0.0, 0.0, fields or {}, course)
+        self.views[entity] = SimpleNamespace(
+            id=entity, kind=kind, shard=shard, x=x, y=y, fields=fields or {}, course=course
+        )
 
     def at(self, tick, entity=1):
         shown = self.playback.screen(tick)[entity]

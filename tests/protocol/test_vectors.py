@@ -152,15 +152,15 @@ def _prepared(
     kind = table.keys.kind(key)
     if vector["before"]:
         slab = table.slabs[kind]
-        place = slab.part(key, table.keys.cell(key))
+        place = slab.make(key, table.keys.cell(key))
         for being in vector["before"]:
-            row = slab.rows(place).start + being["slot"]
-            slab.enter(row, item_of(being["id"]), 0)
+            entity = np.array([item_of(being["id"])], np.uint64)
+            row = slab.enter(np.array([place]), np.array([being["slot"]]), entity, 0)[0]
             for field in slab.kind.fields:
                 value = item_of(being["fields"][field.name])
                 slab.values[field.name][row] = value.encode() if field.is_text else value
             if being["course"]:
-                slab.course[:, row] = being["course"]
+                slab.course[row] = being["course"]
     return table, key
 
 

@@ -152,9 +152,8 @@ def _assert_true(driver: SocketDriver, reader: Reader) -> None:
                 table.slabs[key % len(table.slabs)],
                 truth.slabs[key % len(truth.slabs)],
             )
-            place, true_place = slab.place[key], true_slab.place.get(key)
+            true_place = true_slab.place.get(key)
             if true_place is not None and true_slab.touched[true_place] <= table.tick:
-                mine = set(slab.ids[slab.rows(place)][slab.occupied[slab.rows(place)]].tolist())
-                rows = true_slab.rows(true_place)
-                theirs = set(true_slab.ids[rows][true_slab.occupied[rows]].tolist())
+                mine = slab.ids[table.rows_of(key)].tolist()
+                theirs = true_slab.ids[truth.rows_of(key)].tolist()
                 assert mine == theirs, "it knows exactly who is in the part"

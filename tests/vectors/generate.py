@@ -23,7 +23,6 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from protocol import cbor, courses, messages  # noqa: E402
-from protocol.encode import checksum  # noqa: E402
 from protocol.errors import CloseCode  # noqa: E402
 from protocol.frame import Frame, FrameEvent, Scope, SessionColumns  # noqa: E402
 from protocol.parts import CourseRows, KindRows, PartTable, Reason  # noqa: E402
@@ -166,19 +165,15 @@ def _courses() -> list[dict[str, Any]]:
 def part_state(table: PartTable, key: int) -> list[dict[str, Any]]:
     """Who stands in a part, slot by slot, in absolute wire integers."""
     slab = table.slabs[table.keys.kind(key)]
-    place = slab.place.get(key)
-    if place is None:
-        return []
-    rows = slab.rows(place)
     state = []
-    for slot in np.flatnonzero(slab.occupied[rows]).tolist():
-        row = rows.start + slot
+    for row in table.rows_of(key).tolist():
+        slot = int(slab.slot[row])
         fields = {}
         for field in slab.kind.fields:
             value = slab.values[field.name][row]
             text = bytes(value).rstrip(b"\0").decode() if field.is_text else int(value)
             fields[field.name] = plain(text)
-        course = None if slab.kind.course is None else slab.course[:, row].tolist()
+        course = None if slab.kind.course is None else slab.course[row].tolist()
         state.append(
             {"slot": slot, "id": plain(int(slab.ids[row])), "fields": fields, "course": course}
         )
@@ -232,8 +227,7 @@ def _parts() -> dict[str, Any]:
 
 def crc_of(table: PartTable, key: int) -> int:
     """The CRC of a part as it is now."""
-    slab = table.slabs[table.keys.kind(key)]
-    return checksum(slab, slab.place.get(key))
+    return table.checksum(key)
 
 
 def _frame() -> list[dict[str, Any]]:
