@@ -8,8 +8,7 @@ Must not know: trio-websocket, the wire, how brains decide.
 
 import random
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -17,7 +16,12 @@ import trio
 
 from client_demo import limits
 from client_demo.brains import brain_for
-from client_demo.connection import Connection, ConnectionEndedError, LinkOptions
+from client_demo.connection import (
+    Connection,
+    ConnectionEndedError,
+    LinkOptions,
+    unwrapped,
+)
 from client_demo.eyes import perceive
 from client_demo.senses import Brain
 from client_demo.tally import Tally
@@ -128,7 +132,7 @@ class _Bot:
 
     async def run(self) -> None:
         """Play until the connection has ended."""
-        with _unwrapped():
+        with unwrapped():
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._live)
                 await self.connection.run()
@@ -151,15 +155,3 @@ class _Bot:
             return
         for act in self._brain.think(senses):
             client.send_input(act.input, dict(act.values), now)
-
-
-@contextmanager
-def _unwrapped() -> Iterator[None]:
-    """Raise what ended the connection as itself, not in a group."""
-    try:
-        yield
-    except* ConnectionEndedError as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None

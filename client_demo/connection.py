@@ -7,7 +7,8 @@ The only module here that knows trio-websocket. Must not know: games, screens, w
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -26,7 +27,13 @@ from protocol.client import Client
 from protocol.errors import CloseCode, RemoteProtocolError
 from protocol.limits import SERVER_MESSAGE_BYTES_MAX, SUBPROTOCOL
 
-__all__ = ["Connection", "ConnectionEndedError", "ConnectionStatistics", "LinkOptions"]
+__all__ = [
+    "Connection",
+    "ConnectionEndedError",
+    "ConnectionStatistics",
+    "LinkOptions",
+    "unwrapped",
+]
 
 # Coming back would only earn the same answer.
 _FINAL: Final = frozenset(
@@ -51,6 +58,18 @@ class ConnectionEndedError(Exception):
     def __init__(self, reason: str, code: int = _LOST) -> None:
         super().__init__(reason)
         self.code = code
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Raise what ended a connection as itself, not in the groups of nurseries."""
+    try:
+        yield
+    except* ConnectionEndedError as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None
 
 
 @attrs.frozen(kw_only=True)

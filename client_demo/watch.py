@@ -9,7 +9,6 @@ Must not know: trio-websocket, the wire.
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import attrs
 import trio
@@ -18,7 +17,7 @@ from rich.segment import Segment, Segments
 
 from client_demo import limits
 from client_demo.chart import Crowd, crowds
-from client_demo.connection import Connection, ConnectionEndedError
+from client_demo.connection import Connection, unwrapped
 from client_demo.picture import View, paint
 from client_demo.screen import Screen, read_keys
 from protocol.client import Client
@@ -46,7 +45,7 @@ async def run_watch(options: WatchOptions, console: Console) -> None:
     connection = Connection(
         options.url, lambda: Client("watch", token=token, observe=True, playback=False)
     )
-    with _unwrapped():
+    with unwrapped():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(connection.run)
             await connection.wait_welcomed()
@@ -156,15 +155,3 @@ def _facts(connection: Connection, everyone: list[Crowd], meter: Meter) -> Itera
     statistics = client.statistics()
     yield f"{statistics.crc_checks} checks, {statistics.mismatches} mismatches"
     yield "q quits"
-
-
-@contextmanager
-def _unwrapped() -> Iterator[None]:
-    """Raise what ended the connection as itself, not in a group."""
-    try:
-        yield
-    except* ConnectionEndedError as group:
-        error: BaseException = group
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from None

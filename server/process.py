@@ -94,23 +94,12 @@ async def run_process(
         gateway = await nursery.start(
             partial(
                 run_gateway,
-                GatewayConfig(
-                    name=GATEWAY_NAME,
-                    world=settings.world,
-                    schema=schema,
-                    geometry=geometry,
-                    clients_max=settings.clients_max,
-                    reveal=settings.reveal,
-                ),
+                _gateway_config(schema, geometry, settings),
                 bus=bus,
                 schedule=schedule,
                 host=settings.host,
                 port=settings.port,
-                listen_config=ListenConfig(
-                    origins=settings.origins,
-                    clients_max=settings.clients_max,
-                    clients_per_address_max=settings.clients_per_address_max,
-                ),
+                listen_config=_listen_config(settings),
             )
         )
         node = await nursery.start(
@@ -161,6 +150,25 @@ def _geometry(schema: Schema, settings: Settings) -> Geometry:
         return Geometry.grid(*schema.size, schema.cell, schema.interest, settings.shard_grid)
     except ValueError as error:
         raise SettingsError(f"shards: {error}") from None
+
+
+def _gateway_config(schema: Schema, geometry: Geometry, settings: Settings) -> GatewayConfig:
+    return GatewayConfig(
+        name=GATEWAY_NAME,
+        world=settings.world,
+        schema=schema,
+        geometry=geometry,
+        clients_max=settings.clients_max,
+        reveal=settings.reveal,
+    )
+
+
+def _listen_config(settings: Settings) -> ListenConfig:
+    return ListenConfig(
+        origins=settings.origins,
+        clients_max=settings.clients_max,
+        clients_per_address_max=settings.clients_per_address_max,
+    )
 
 
 def _make_shard(
