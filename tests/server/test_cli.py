@@ -15,6 +15,7 @@ from server.cli import build_app
 
 SHOAL = [sys.executable, "-c", "from server.cli import main; main()"]
 START_S = 20
+HERE = Path(__file__).parent  # where no shoal.toml of the developer's lies
 
 
 def run(*arguments: str, timeout: float = 60, **more: object) -> subprocess.CompletedProcess[str]:
@@ -24,6 +25,7 @@ def run(*arguments: str, timeout: float = 60, **more: object) -> subprocess.Comp
         capture_output=True,
         text=True,
         timeout=timeout,
+        cwd=HERE,
         **more,
     )
 
@@ -93,6 +95,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[str]]:
         [*SHOAL, "serve", "--port", "0", "--log-format", "json"],
         stderr=subprocess.PIPE,
         text=True,
+        cwd=HERE,
     ) as process:
         assert process.stderr is not None
         assert json.loads(process.stderr.readline())["event"] == "serving"
