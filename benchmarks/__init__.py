@@ -1,0 +1,1 @@
+"""Benchmarks: what Shoal costs, measured side by side with what it is compared to."""

@@ -1,0 +1,112 @@
+"""The interest workload as a game, once with courses and once with positions sent at every tick.
+
+Must not know: servers, clients.
+"""
+
+import math
+from typing import Annotated, Any, Final
+
+import attrs
+import numpy as np
+
+from benchmarks.interest import rules
+from sim import Game, World, motion, quant, server_only
+
+__all__ = ["make_game"]
+
+_ANGLES: Final = np.arange(rules.HEADINGS) * (2 * math.pi / rules.HEADINGS)
+_VX: Final = rules.SPEED * np.cos(_ANGLES)
+_VY: Final = rules.SPEED * np.sin(_ANGLES)
+_HALF: Final = rules.HEADINGS // 2
+_SIDE_MAX: Final = 65535 * rules.QUANTUM
+
+Heading = Annotated[float, quant(0, rules.HEADINGS - 1, step=1)]
+Coord = Annotated[float, quant(0, _SIDE_MAX, step=rules.QUANTUM)]
+Speed = Annotated[float, quant(-8, 8, step=rules.QUANTUM)]
+Flag = Annotated[float, server_only]
+
+
+def make_game(*, side: float, roamers: int, courses: bool = True) -> Game:
+    """The game in a world of `side` units with `roamers` roamers; players come by joining.
+
+    Without `courses` positions are plain fields, which are sent whenever they change.
+    """
+    if side > _SIDE_MAX:
+        raise ValueError(f"a world of {side:.0f} units is too large for positions of 16 bits")
+    game = Game(
+        "interest",
+        size=(side, side),
+        tick_hz=rules.HZ,
+        cell=rules.CELL,
+        interest_radius=rules.CELL,
+        history_s=0.0,
+    )
+
+    @attrs.frozen
+    class Turn:
+        heading: Heading
+
+    @game.entity(motion=motion.Free() if courses else None)
+    @attrs.define
+    class Walker:
+        x: Coord
+        y: Coord
+        vx: Speed if courses else Flag = 0  # type: ignore[valid-type]
+        vy: Speed if courses else Flag = 0  # type: ignore[valid-type]
+        heading: Heading = 0
+        hp: Annotated[float, quant(0, 100, step=1)] = 100
+        roams: Flag = 0
+
+    def walker(world: World, salt: int, *, roams: bool) -> Any:
+        x, y, heading = (
+            world.rng.uniform(salt, name) for name in ("place.x", "place.y", "place.heading")
+        )
+        whole = float(int(heading * rules.HEADINGS))
+        return Walker(x=x * side, y=y * side, heading=whole, roams=float(roams))
+
+    @game.setup
+    def fill(world: World) -> None:
+        for number in range(roamers):
+            world.spawn(walker(world, number + 1, roams=True))
+
+    @game.join
+    def join(world: World, name: str) -> Any:
+        return walker(world, (1 << 32) + int(name or 0), roams=False)
+
+    @game.on_input(Turn, once=True)
+    def turn(world: World, me: Walker, command: Turn) -> None:
+        me.heading = command.heading
+
+    @game.system
+    def walk(world: World) -> None:
+        walkers = world[Walker]
+        ids, heading = walkers.id, walkers.heading
+        chance = world.rng.uniform(ids, "turn")
+        turned = (walkers.roams > 0) & (chance < rules.ROAMER_TURNS_HZ / rules.HZ)
+        some = turned.nonzero()[0]
+        heading[some] = world.rng.integers(ids[some], "heading", 0, rules.HEADINGS)
+        _turn_back(heading, walkers.x, walkers.y, side)
+        index = heading.astype(np.int64)
+        vx, vy = _VX[index], _VY[index]
+        walkers.vx, walkers.vy = vx, vy
+        if not courses:
+            walkers.x = np.clip(walkers.x + vx / rules.HZ, 0, side)
+            walkers.y = np.clip(walkers.y + vy / rules.HZ, 0, side)
+        hurt = (world.rng.uniform(ids, "hurt") < rules.HP_RATE).nonzero()[0]
+        if len(hurt):
+            walkers.hp[hurt] = world.rng.integers(ids[hurt], "hp", 0, 100)
+
+    return game
+
+
+def _turn_back(heading: Any, x: Any, y: Any, side: float) -> None:
+    """Mirror the headings of those who would leave the world within a tick."""
+    index = heading.astype(np.int64)
+    reach = rules.SPEED / rules.HZ
+    for position, speed, mirror in ((x, _VX, _HALF), (y, _VY, rules.HEADINGS)):
+        pace = speed[index]
+        out = ((position < reach) & (pace < 0)) | ((position > side - reach) & (pace > 0))
+        some = out.nonzero()[0]
+        if len(some):
+            heading[some] = (mirror - index[some]) % rules.HEADINGS
+            index = heading.astype(np.int64)
