@@ -140,6 +140,7 @@ class Gateway:
             counters=self._counters,
             broadcast=self._scores_frame(now),
         )
+        fan_out.prepare(self._sessions.take_moved())
         self._waiting_frames = []
         try:
             yield from self._write_all(fan_out, tick, now, awake)

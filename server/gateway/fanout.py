@@ -8,6 +8,8 @@ exception later. Snapshots are never queued: what a link misses is merged into i
 Must not know: sessions' rules, mail, the bus.
 """
 
+from collections.abc import Iterable
+
 import attrs
 
 from protocol.messages import snapshot_head
@@ -60,6 +62,12 @@ class FanOut:
         self._tails: dict[Interest, bytes] = {}
         self._heads: dict[tuple[int, int], bytes] = {}
         self._counters = counters
+
+    def prepare(self, moved: Iterable[LinkState]) -> None:
+        """Get ready for links whose interest has changed."""
+        self._bodies.prepare(
+            (state.sent, state.interest) for state in moved if state.interest is not None
+        )
 
     def write(self, state: LinkState, now: float) -> None:
         """Send `state` what it should have now, unless it is late."""

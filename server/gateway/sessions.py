@@ -32,6 +32,7 @@ class Sessions:
         self._by_session: dict[int, LinkState] = {}
         self._by_entity: dict[int, LinkState] = {}
         self._columns: dict[int, SessionColumns] = {}
+        self._moved: list[LinkState] = []
         # Private sections of sessions that do not play here. A shard sends one when a session gets
         # a new link, and that frame may come before the answer which tells whose link it is.
         self._unclaimed: dict[int, bytes] = {}
@@ -74,6 +75,11 @@ class Sessions:
             if columns.generation[place] == generation
         ]
         return max(owners)[1] if owners else None
+
+    def take_moved(self) -> list[LinkState]:
+        """The links whose interest was changed by frames since the last call."""
+        moved, self._moved = self._moved, []
+        return moved
 
     # --- frames ----------------------------------------------------------------------------------
 
@@ -118,7 +124,10 @@ class Sessions:
         if entity != playing.entity:
             self._set_entity(state, playing, entity)
         if self._interests.exists(centre, radius_class):  # the centre is -1 before the first tick
-            state.want(self._interests.at(centre, radius_class))
+            interest = self._interests.at(centre, radius_class)
+            if interest is not state.interest:
+                state.want(interest)
+                self._moved.append(state)
 
     def _hand_over(self, shard: int, session: int, heir: int) -> None:
         """The owner let the session go: the heir shall have its inputs before it is listed."""
