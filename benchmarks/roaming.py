@@ -1,7 +1,7 @@
 """The interest workload without clients, for worlds of any size: everybody roams by chance.
 
-The rules are those of `benchmarks.interest.rules`, except that who would turn by a player's input
-(every second entity) turns by chance, as often.
+The rules are those of `benchmarks.interest.rules`, except that every second entity turns as often
+as if it had a player. Who has one turns by input.
 
 Must not know: shards, what is measured.
 """
@@ -19,6 +19,7 @@ from sim import Game, World, motion, quant
 __all__ = ["make_game"]
 
 _SIDE_MAX: Final = 1 << 14
+_COUNTER: Final = np.uint64((1 << 40) - 1)
 _ANGLES: Final = np.arange(rules.HEADINGS) * (2 * math.pi / rules.HEADINGS)
 _EAST: Final = np.cos(_ANGLES)
 _SOUTH: Final = np.sin(_ANGLES)
@@ -35,6 +36,7 @@ def make_game(entities: int, *, players: int = 0, thrust: bool = False) -> Game:
     The last `players` of them are not there until they join; a player's name is a number. With
     `thrust` they move by the built-in thrust and drag, at about the same speed.
     """
+    roamers = entities - players
     side = rules.world_side(entities)
     if side > _SIDE_MAX:
         raise ValueError(f"{entities} entities need a world of {side:.0f} units, over {_SIDE_MAX}")
@@ -54,15 +56,28 @@ def make_game(entities: int, *, players: int = 0, thrust: bool = False) -> Game:
         heading: Heading = 0
         hp: Health = 100
 
+    @attrs.frozen
+    class Turn:
+        heading: Heading
+
+    @game.on_input(Turn, once=True)
+    def turn(_: World, me: Roamer, command: Turn) -> None:
+        me.heading = command.heading
+        if thrust:
+            motion.thrust(me, float(_EAST[command.heading]), float(_SOUTH[command.heading]))
+        else:
+            me.vx = rules.SPEED * float(_EAST[command.heading])
+            me.vy = rules.SPEED * float(_SOUTH[command.heading])
+
     @game.setup
     def fill(world: World) -> None:
-        salts = np.arange(entities - players, dtype=np.uint64)
+        salts = np.arange(roamers, dtype=np.uint64)
         x = world.rng.uniform(salts, "x", 0, side)
         y = world.rng.uniform(salts, "y", 0, side)
         for place in zip(x.tolist(), y.tolist(), strict=True):
             world.spawn(Roamer(*place))
         world.flush()
-        _steer(world, world[Roamer], np.arange(entities - players), thrust=thrust)
+        _steer(world, world[Roamer], np.arange(roamers), thrust=thrust)
 
     @game.join
     def join(world: World, name: str) -> Roamer:
@@ -72,8 +87,9 @@ def make_game(entities: int, *, players: int = 0, thrust: bool = False) -> Game:
     @game.system
     def walk(world: World) -> None:
         table = world[Roamer]
-        often = (table.id & np.uint64(1)).astype(np.bool_)
-        hz = np.where(often, rules.PLAYER_TURNS_HZ, rules.ROAMER_TURNS_HZ)
+        number = table.id & _COUNTER  # of its making: players come last
+        hz = np.where(number % np.uint64(2), rules.PLAYER_TURNS_HZ, rules.ROAMER_TURNS_HZ)
+        hz[number > roamers] = 0.0
         turning = world.rng.uniform(table.id, "turn") < hz / rules.HZ
         turning |= _leaving(table, side)
         _steer(world, table, turning.nonzero()[0], thrust=thrust)

@@ -2,16 +2,18 @@
 
 A real shard is driven tick by tick on a bus in memory, without clients: everybody moves at 6 units
 a second, half of them turn twice a second and half every two seconds, one in a hundred is hurt each
-tick, and about 60 lie in each block of 3 x 3 cells. `total` is the whole tick: step and replicate.
+tick, and about 60 lie in each block of 3 x 3 cells. With `--players` some have a session, whose
+inputs come by mail twice a second. `total` is the whole tick: step and replicate.
 It is split into
 
+- mail: taking in what gateways ask, which is players' inputs
 - step: the world's advance, of which `rules` are the game's own systems
 - export: the columns for replication
 - write: bringing the table of parts to them
 - encode: the updates of all parts that changed
 - sessions: the columns of sessions, interest, and private sections
 - frame: the frame as bytes
-- rest: mail, the record for the journal, who crosses a border, checksums
+- rest: the record for the journal, walks over all sessions, who crosses a border, checksums
 
 A gateway's copy and a client that sees one block of cells follow all frames outside the total, and
 must equal the world at the end: otherwise the run is not valid, and the exit code is 1.
@@ -33,6 +35,7 @@ import attrs
 import numpy as np
 
 from benchmarks import machine, roaming
+from benchmarks.interest import rules
 from benchmarks.stopwatch import Stopwatch
 from protocol import cbor, courses
 from protocol.apply import Report
@@ -43,10 +46,13 @@ from protocol.parts import PartTable
 from protocol.replica import Replica
 from protocol.schema import Schema
 from server.cluster.bus import MemoryBus
+from server.shard.desk import Desk
 from server.shard.host import Shard, ShardConfig
-from server.shard.mail import Join, Mail, frame_subject, inbox_subject
+from server.shard.inbox import Inbox
+from server.shard.mail import Input, Item, Join, Mail, frame_subject, inbox_subject
 from server.shard.players import Players
 from server.shard.replication import Replication
+from server.shard.sessions import Session
 from sim.world import World
 
 __all__ = ["Followers", "Roaming", "measure", "with_growth"]
@@ -54,6 +60,7 @@ __all__ = ["Followers", "Roaming", "measure", "with_growth"]
 T = TypeVar("T")
 
 PHASES: Final[dict[str, list[tuple[type, str]]]] = {
+    "mail": [(Inbox, "take"), (Desk, "open"), (Desk, "take")],
     "step": [(World, "advance")],
     "rules": [(World, "call")],
     "export": [(World, "export")],
@@ -66,6 +73,7 @@ PHASES: Final[dict[str, list[tuple[type, str]]]] = {
 WARM_TICKS: Final = 66
 BUDGETS_MS: Final = {10_000: 5.0, 100_000: 60.0}
 
+_EVERY: Final = round(rules.HZ / rules.PLAYER_TURNS_HZ)  # ticks between a player's turns
 _WORLD: Final = "bench"
 _SENDER: Final = "nobody"
 
@@ -101,7 +109,13 @@ class Roaming:
         (message,) = self._frames.take_nowait()
         return Frame.decode(message.data)
 
-    def write(self, *items: Join) -> None:
+    def steer(self) -> None:
+        """A tenth of the players turns in the next tick."""
+        tick = self.world.tick + 1
+        turning = [session for session in self.shard.sessions if (session.id + tick) % _EVERY == 0]
+        self.write(*(_turn(session, tick) for session in turning))
+
+    def write(self, *items: Item) -> None:
         """Mail from a gateway, for the next tick; with nothing in it, a sign of life."""
         self.bus.publish(inbox_subject(_WORLD, 0), Mail(_SENDER, items).encode())
 
@@ -117,6 +131,13 @@ class Roaming:
         padded = np.pad(inhabitants.reshape(rows, columns), 1)
         blocks = sum(padded[y : y + rows, x : x + columns] for y in range(3) for x in range(3))
         return float((inhabitants * np.asarray(blocks).ravel()).sum() / inhabitants.sum())
+
+
+def _turn(session: Session, tick: int) -> Input:
+    """A new heading, for the next tick."""
+    heading = (session.id * 37 + tick * 101) % rules.HEADINGS
+    seq = session.inputs.seen + 1
+    return Input(session.id, session.generation, seq, tick, view=0, kind=0, values=(heading,))
 
 
 class Followers:
@@ -244,17 +265,21 @@ def measure(
     watch = Stopwatch(PHASES | {"total": [(Shard, "tick")]})
     laps: list[dict[str, float]] = []
     sizes: list[int] = []
+    inputs: list[int] = []
+    applied: Any = 0
     gc.collect()
     with watch.running():
         for tick in range(warm_ticks + ticks):
             frame = roaming.tick()
             lap = watch.lap()
-            roaming.write()
+            roaming.steer()
             followers.follow(frame)
             changes.note(roaming)
             if tick >= warm_ticks:
                 laps.append(lap | {"rest": _rest(lap)})
                 sizes.append(len(frame.blob))
+                inputs.append(int(np.count_nonzero(frame.sessions.applied != applied)))
+            applied = frame.sessions.applied
             watch.lap()
     total = statistics.median(lap["total"] for lap in laps)
     costs = {
@@ -265,6 +290,7 @@ def measure(
     return {
         "entities": len(roaming.world.owned_ids()),
         "players": len(roaming.shard.sessions),
+        "inputs": statistics.median(inputs),
         "ticks": ticks,
         **{f"{name}_ms": round(median, 3) for name, (median, _) in costs.items()},
         **{f"{name}_ms_min": round(least, 3) for name, (_, least) in costs.items()},
