@@ -20,7 +20,7 @@ import numpy.typing as npt
 from protocol import cbor, limits
 from protocol.errors import RemoteProtocolError
 
-__all__ = ["Frame", "FrameEvent", "Scope", "SessionColumns"]
+__all__ = ["COLUMN_NAMES", "Frame", "FrameEvent", "Scope", "SessionColumns"]
 
 
 class Scope(IntEnum):
@@ -51,6 +51,7 @@ _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
     "applied": np.dtype("<u4"),
     "margin": np.dtype("<i2"),
 }
+COLUMN_NAMES: Final = tuple(_COLUMNS)
 
 
 @attrs.frozen(eq=False)

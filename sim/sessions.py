@@ -39,11 +39,12 @@ class Sessions:
         self.entity: dict[int, int] = {}
         self.session: dict[int, int] = {}
         self.held: dict[int, dict[int, Held]] = {}
+        self.bound: dict[int, int] = {}  # whose entity changed since somebody asked; no state
 
     def bind(self, session: int, entity: int) -> None:
         """Give a session its entity; what it held before is dropped."""
         self.drop(session)
-        self.entity[session] = entity
+        self.entity[session] = self.bound[session] = entity
         self.held[session] = {}
         if entity:
             self.session[entity] = session
@@ -51,6 +52,7 @@ class Sessions:
     def drop(self, session: int) -> int:
         """Forget a session; gives its entity, 0 for none."""
         entity = self.entity.pop(session, 0)
+        self.bound[session] = 0
         self.held.pop(session, None)
         self.session.pop(entity, None)
         return entity
@@ -59,7 +61,7 @@ class Sessions:
         """The entity was destroyed: its session stays, without one."""
         session = self.session.pop(entity, None)
         if session is not None:
-            self.entity[session] = 0
+            self.entity[session] = self.bound[session] = 0
             self.held[session].clear()
 
     def hold(self, session: int, kind: int, held: Held) -> None:

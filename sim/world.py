@@ -116,6 +116,11 @@ class World(State):
         """The entity of each session, 0 for a session whose entity was destroyed."""
         return self.players.entity
 
+    def take_bound(self) -> dict[int, int]:
+        """The sessions whose entity changed since the last call, with what it is now."""
+        bound, self.players.bound = self.players.bound, {}
+        return bound
+
     @property
     def maker(self) -> int:
         """The number that ids made here begin with."""
@@ -148,14 +153,11 @@ class World(State):
         columns = private_columns(population, rows)
         return population.spec.index, [int(column[0]) for column in columns]
 
-    def privates(self, kind: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
-        """What owners alone receive: ids uint64[N] of a kind's players, ints int64[N, fields]."""
-        population = self.roster.populations[kind]
-        place = population.place
-        rows = np.array([place[each] for each in self.players.session if each in place], np.int64)
-        columns = private_columns(population, rows)
+    def privates(self, kind: int, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """What the owners of some `rows` of a kind alone receive: int64[N, fields]."""
+        columns = private_columns(self.roster.populations[kind], rows)
         table = np.stack(columns, axis=1) if columns else np.zeros((len(rows), 0), np.int64)
-        return population.column("id")[rows], table.astype(np.int64)
+        return table.astype(np.int64)
 
     def interest(self, entity: int) -> int:
         """Which of the game's interest radii an entity's player has; 0 if it is not here."""

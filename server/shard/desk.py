@@ -198,7 +198,7 @@ class Desk:
             self._out_of_range += 1
             return
         entry = PendingInput(item.seq, item.tick, item.view, item.kind, item.values)
-        if not session.inputs.offer(entry, now=self._now):
+        if not self._sessions.offer(session, entry, self._now):
             self._repeated += 1
         if session.previous_hash is not None:
             session.previous_hash = None  # who plays has received the token

@@ -36,8 +36,8 @@ class Framer:
         self._players = players
         self._base = 0
 
-    def frame(self, sessions: Sequence[Session], news: News, dilation: int) -> Frame:
-        """The next frame, of the table's tick."""
+    def frame(self, guests: Sequence[Session], news: News, dilation: int) -> Frame:
+        """The next frame, of the table's tick; `guests` are sessions that are on their way."""
         tick = self._table.tick
         # After a pause longer than deltas reach there are only keyframes, which say nothing of
         # the parts that are gone: receivers have to begin anew.
@@ -54,8 +54,8 @@ class Framer:
             keys=keys,
             offsets=offsets,
             blob=blob,
-            sessions=self._players.columns(sessions),
-            privates=self._players.changed_privates(sessions, self._table.step),
+            sessions=self._players.columns(guests),
+            privates=self._players.changed_privates(self._table.step),
             events=news.events,
             scores=news.scores,
             handed=news.handed,
@@ -65,13 +65,11 @@ class Framer:
         self._base = frame.tick
         return frame
 
-    def repeat(
-        self, frame: Frame, *, since: int, cells: Sequence[int], sessions: Sequence[Session]
-    ) -> Frame:
+    def repeat(self, frame: Frame, *, since: int, cells: Sequence[int], gateway: str) -> Frame:
         """The moment of `frame` once more, for a receiver that holds tick `since` (0: nothing).
 
         With `cells`, only those cells' parts, as keyframes. Private sections are those of
-        `sessions`, all of them, unless only cells are asked for.
+        all sessions of `gateway`, unless only cells are asked for.
         """
         table = self._table
         if cells:
@@ -87,7 +85,7 @@ class Framer:
             keys=keys,
             blob=blob,
             offsets=offsets,
-            privates=[] if cells else self._players.privates(sessions, table.step),
+            privates=[] if cells else self._players.privates(gateway, table.step),
             events=[],
             scores=None,
             handed=[],

@@ -90,7 +90,7 @@ class Shard:
         self._queued: list[tuple[int, str, dict[str, Any]]] = []
         self._newsroom = Newsroom(schema, geometry)
         self._replication = Replication(schema, geometry, shard, config.epoch)
-        self._players = Players(geometry, self.world, len(schema.kinds))
+        self._players = Players(geometry, self.world, self.sessions)
         self._framer = Framer(schema, geometry, self._replication.table, self._players)
         self._counting = Counting() if config.counting else None
         self._durability = Durability()
@@ -163,11 +163,12 @@ class Shard:
         """The inputs of this tick, and (session, newest applied) where that changed."""
         inputs: list[InputIn] = []
         applied: list[tuple[int, int]] = []
-        for session in self.sessions:
+        for session in self.sessions.waiting():
             due = session.inputs.take(tick, self._once)
             if due:
                 inputs += [InputIn(session.id, e.kind, e.values, e.view) for e in due]
                 applied.append((session.id, session.inputs.applied))
+                self.sessions.note_applied(session)
         return inputs, applied
 
     def _ghost_columns(self, tick: int, coming: Mapping[int, EntityParcel]) -> list[GhostColumns]:
@@ -183,9 +184,10 @@ class Shard:
 
     def _note(self, tick: int, asked: Asked, output: TickOutput) -> None:
         """Take in what the step did besides state."""
-        entities = self.world.sessions
-        for session in self.sessions:
-            session.entity = entities.get(session.id, 0)
+        for number, entity in self.world.take_bound().items():
+            session = self.sessions.get(number)
+            if session is not None:
+                self.sessions.bind(session, entity)
         for session in asked.joins:
             self._desk.entered(session)
         if self._counting is not None:
@@ -200,10 +202,9 @@ class Shard:
             self._newsroom.handed(departure.session.id, departure.to)
         guests = self._handoff.guests
         self._replication.write(tick, self.world.step, exports, guests, released)
-        owned = list(self.sessions)
-        self._players.follow(owned, exports)
-        sessions = owned + self._handoff.guest_sessions()
-        frame = self._framer.frame(sessions, self._newsroom.take(), self.dilation)
+        self._players.follow(exports)
+        leaving = self._handoff.guest_sessions()
+        frame = self._framer.frame(leaving, self._newsroom.take(), self.dilation)
         data = frame.encode()
         self._frame_bytes = len(data)
         self._bus.publish(frame_subject(self.config.world, self.id), data)
@@ -212,9 +213,8 @@ class Shard:
         return exports
 
     def _repeat(self, frame: Frame, gateway: str, question: Resync) -> None:
-        theirs = [session for session in self.sessions if session.gateway == gateway]
         again = self._framer.repeat(
-            frame, since=question.since, cells=question.cells, sessions=theirs
+            frame, since=question.since, cells=question.cells, gateway=gateway
         )
         self._post.send(gateway, Resynced(self.id, question.cells, again.encode()))
 

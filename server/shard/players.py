@@ -1,107 +1,223 @@
 """What frames say of sessions: where their interest is centred, what applied, what is private.
 
-A private section goes out when it changed. Sections are compared as integers, so that nothing is
-encoded for the many that did not.
+Sessions are rows of columns, which are kept from tick to tick: a tick costs what has changed, not
+how many play. A private section goes out when it changed; sections are compared as integers, so
+that nothing is encoded for the many that did not.
 
 Must not know: the bus, how sessions are kept.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from protocol import cbor
-from protocol.frame import SessionColumns
+from protocol.frame import COLUMN_NAMES, SessionColumns
 from protocol.geometry import Geometry
 from server.shard.interest import follow_centres
-from server.shard.sessions import Session
+from server.shard.sessions import Session, SessionTable
 from sim.engine import Export
 from sim.world import World
 
 __all__ = ["Players"]
 
+Ints = npt.NDArray[np.int64]
+_NOBODY: Final = -1
+
 
 class Players:
     """The sessions of one shard as its frames show them."""
 
-    def __init__(self, geometry: Geometry, world: World, kinds: int) -> None:
+    def __init__(self, geometry: Geometry, world: World, sessions: SessionTable) -> None:
         self._geometry = geometry
         self._world = world
-        self._kinds = range(kinds)
-        self._shown: dict[int, bytes] = {}
+        self._table = sessions
+        self._sessions: list[Session] = []  # ascending by id, as the columns
+        self._place: dict[int, int] = {}
+        self._columns = SessionColumns.empty()
+        self._rows = _Rows(0)
+        self._kinds = range(len(world.game.rules.kinds))
+        self._shown: list[_Shown | None] = [None] * len(self._kinds)
 
-    def follow(self, sessions: Sequence[Session], exports: Sequence[Export]) -> None:
-        """Bring the interest of `sessions` to where their entities are now."""
-        if not sessions:
-            return
-        entities = np.array([session.entity for session in sessions], np.uint64)
-        order = np.argsort(entities)
-        wanted = entities[order]
-        for kind in self._kinds:
-            rows = exports[kind]
-            at = np.minimum(np.searchsorted(wanted, rows.ids), len(wanted) - 1)
-            found = np.flatnonzero(wanted[at] == rows.ids)
-            if len(found):
-                self._follow([sessions[place] for place in order[at[found]]], kind, rows, found)
+    def follow(self, exports: Sequence[Export]) -> None:
+        """Bring the columns, and the interest of the sessions, to where their entities are now."""
+        if self._table.take_reordered():
+            self._line_up()
+        else:
+            self._note(self._table.take_changed())
+        self._rows.find(self._columns.entity, exports)
+        for kind, rows in enumerate(exports):
+            playing = (self._rows.kind == kind).nonzero()[0]
+            if len(playing):
+                self._follow(kind, rows, playing, self._rows.row[playing])
 
-    def _follow(
-        self, sessions: Sequence[Session], kind: int, rows: Export, found: npt.NDArray[np.int64]
-    ) -> None:
-        centres = np.array([session.centre for session in sessions], np.int64)
-        moved = follow_centres(self._geometry, centres, rows.x[found], rows.y[found])
-        classes = self._world.interests(kind)[found]
-        for session, centre, radius_class in zip(
-            sessions, moved.tolist(), classes.tolist(), strict=True
-        ):
-            session.centre = centre
-            session.radius_class = radius_class
+    def columns(self, guests: Sequence[Session]) -> SessionColumns:
+        """A row for each session of the shard and for each of `guests`, ascending by session."""
+        own = self._columns
+        if not guests:
+            return own
+        sessions = sorted((*self._sessions, *guests), key=lambda session: session.id)
+        return _columns_of(sessions)
 
-    def columns(self, sessions: Sequence[Session]) -> SessionColumns:
-        """A row for each of `sessions`, ascending by session."""
-        ordered = sorted(sessions, key=lambda session: session.id)
-        return SessionColumns(
-            session=np.array([session.id for session in ordered], np.uint64),
-            entity=np.array([session.entity for session in ordered], np.uint64),
-            hop=np.array([session.hop for session in ordered], np.uint32),
-            generation=np.array([session.generation for session in ordered], np.uint32),
-            centre=np.array([session.centre for session in ordered], np.int32),
-            cls=np.array([session.radius_class for session in ordered], np.uint8),
-            applied=np.array([session.inputs.applied for session in ordered], np.uint32),
-            margin=np.array([session.inputs.margin for session in ordered], np.int16),
-        )
-
-    def changed_privates(self, sessions: Sequence[Session], step: int) -> list[tuple[int, bytes]]:
+    def changed_privates(self, step: int) -> list[tuple[int, bytes]]:
         """The private sections that differ from those of the last time."""
-        shown = self._shown
-        self._shown = {}
-        changed = []
-        for session, kind, ints in self._sections(sessions):
-            # A new link knows nothing, so its generation belongs to what was shown.
-            key = session.generation.to_bytes(4, "little") + ints.tobytes()
-            self._shown[session.id] = key
-            if shown.get(session.id) != key:
-                changed.append((session.id, _section(session, kind, step, ints)))
+        changed: list[tuple[int, bytes]] = []
+        for kind in self._kinds:
+            now = self._privates(kind)
+            places = now.changed_since(self._shown[kind])
+            self._shown[kind] = now
+            changed += self._sections(kind, now, places, step)
         return changed
 
-    def privates(self, sessions: Sequence[Session], step: int) -> list[tuple[int, bytes]]:
-        """The private sections of `sessions`, changed or not."""
-        return [
-            (session.id, _section(session, kind, step, ints))
-            for session, kind, ints in self._sections(sessions)
-        ]
+    def privates(self, gateway: str, step: int) -> list[tuple[int, bytes]]:
+        """The private sections of all sessions whose link `gateway` holds."""
+        found: list[tuple[int, bytes]] = []
+        for kind in self._kinds:
+            now = self._privates(kind)
+            every = self._sections(kind, now, np.arange(len(now.places)), step)
+            found += [
+                (session, item)
+                for session, item in every
+                if self._sessions[self._place[session]].gateway == gateway
+            ]
+        return found
+
+    # --- rows ------------------------------------------------------------------------------------
+
+    def _line_up(self) -> None:
+        """Sessions came or went."""
+        self._table.take_changed()
+        self._sessions = sorted(self._table, key=lambda session: session.id)
+        self._place = {session.id: place for place, session in enumerate(self._sessions)}
+        self._columns = _columns_of(self._sessions)
+        self._rows = _Rows(len(self._sessions))
+
+    def _note(self, changed: Sequence[Session]) -> None:
+        """Take over what changed of sessions, in columns of their own: frames keep the old ones."""
+        if not changed:
+            return
+        places = [self._place[session.id] for session in changed]
+        fresh = _columns_of(changed)
+        self._columns = _replaced(self._columns, places, fresh)
+
+    def _follow(self, kind: int, rows: Export, places: Ints, at: Ints) -> None:
+        columns = self._columns
+        before, classes_before = columns.centre[places], columns.cls[places]
+        centres = follow_centres(
+            self._geometry, before.astype(np.int64), rows.x[at], rows.y[at]
+        ).astype(np.int32)
+        classes = self._world.interests(kind)[at]
+        moved = ((centres != before) | (classes != classes_before)).nonzero()[0]
+        if not len(moved):
+            return
+        for place, centre, radius_class in zip(
+            places[moved].tolist(), centres[moved].tolist(), classes[moved].tolist(), strict=True
+        ):
+            session = self._sessions[place]
+            session.centre, session.radius_class = centre, radius_class
+        self._note([self._sessions[place] for place in places[moved].tolist()])
+
+    # --- private sections ------------------------------------------------------------------------
+
+    def _privates(self, kind: int) -> "_Shown":
+        places = (self._rows.kind == kind).nonzero()[0]
+        keys = self._columns.session[places], self._columns.generation[places]
+        return _Shown(places, *keys, self._world.privates(kind, self._rows.row[places]))
 
     def _sections(
-        self, sessions: Sequence[Session]
-    ) -> Iterator[tuple[Session, int, npt.NDArray[np.int64]]]:
-        owners = {session.entity: session for session in sessions if session.entity}
-        for kind in self._kinds:
-            ids, rows = self._world.privates(kind)
-            for entity, ints in zip(ids.tolist(), rows, strict=True):
-                session = owners.get(entity)
-                if session is not None:
-                    yield session, kind, ints
+        self, kind: int, shown: "_Shown", which: Ints, step: int
+    ) -> Iterator[tuple[int, bytes]]:
+        for place, ints in zip(shown.places[which].tolist(), shown.ints[which], strict=True):
+            session = self._sessions[place]
+            yield session.id, cbor.dumps([session.entity, kind, step, *ints.tolist()])
 
 
-def _section(session: Session, kind: int, step: int, ints: npt.NDArray[np.int64]) -> bytes:
-    return cbor.dumps([session.entity, kind, step, *ints.tolist()])
+class _Shown:
+    """The private integers of a kind's players: of the sessions at `places`, rows of `ints`.
+
+    A new link knows nothing, so its generation belongs to what was shown.
+    """
+
+    def __init__(
+        self, places: Ints, sessions: npt.NDArray[Any], generations: npt.NDArray[Any], ints: Ints
+    ) -> None:
+        self.places = places
+        self.sessions = sessions
+        self.generations = generations
+        self.ints = ints
+
+    def changed_since(self, before: "_Shown | None") -> Ints:
+        """The rows that were shown differently, or not at all."""
+        if before is None:
+            return np.arange(len(self.places))
+        if np.array_equal(self.sessions, before.sessions):
+            generations, ints, known = before.generations, before.ints, None
+        else:
+            at = np.searchsorted(before.sessions, self.sessions)
+            at = np.minimum(at, max(len(before.sessions) - 1, 0))
+            if not len(before.sessions):
+                return np.arange(len(self.places))
+            known = before.sessions[at] == self.sessions
+            generations, ints = before.generations[at], before.ints[at]
+        different = (self.ints != ints).any(axis=1) | (self.generations != generations)
+        if known is not None:
+            different |= ~known
+        places: Ints = different.nonzero()[0]
+        return places
+
+
+_TYPES: Final = tuple(getattr(SessionColumns.empty(), name).dtype for name in COLUMN_NAMES)
+
+
+def _columns_of(sessions: Sequence[Session]) -> SessionColumns:
+    rows = [
+        (s.id, s.entity, s.hop, s.generation, s.centre, s.radius_class, i.applied, i.margin)
+        for s, i in ((session, session.inputs) for session in sessions)
+    ]
+    if not rows:
+        return SessionColumns.empty()
+    values = zip(*rows, strict=True)
+    return SessionColumns(*(np.array(v, dtype) for v, dtype in zip(values, _TYPES, strict=True)))
+
+
+def _replaced(columns: SessionColumns, places: list[int], fresh: SessionColumns) -> SessionColumns:
+    """New columns with the rows `fresh` at `places`."""
+    made = []
+    for name in COLUMN_NAMES:
+        column = getattr(columns, name).copy()
+        column[places] = getattr(fresh, name)
+        made.append(column)
+    return SessionColumns(*made)
+
+
+class _Rows:
+    """In which row of which kind of the world each session's entity is.
+
+    Rows rarely change, so what was found is only checked.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.kind = np.full(count, _NOBODY)
+        self.row = np.zeros(count, np.int64)
+
+    def find(self, entities: npt.NDArray[np.uint64], exports: Sequence[Export]) -> None:
+        """Bring them to the rows of `exports`; an entity that is in none has kind -1."""
+        lost = self.kind == _NOBODY
+        for kind, export in enumerate(exports):
+            places = (self.kind == kind).nonzero()[0]
+            if len(places):
+                there = self.row[places] < len(export.ids)
+                ids = export.ids[np.where(there, self.row[places], 0)] if len(export.ids) else 0
+                lost[places] = ~there | (ids != entities[places])
+        sought = (lost & (entities > 0)).nonzero()[0]
+        self.kind[lost] = _NOBODY
+        for kind, export in enumerate(exports) if len(sought) else ():
+            if not len(export.ids):
+                continue
+            order = np.argsort(export.ids)
+            at = order[np.searchsorted(export.ids, entities[sought], sorter=order) % len(order)]
+            found = export.ids[at] == entities[sought]
+            self.kind[sought[found]] = kind
+            self.row[sought[found]] = at[found]

@@ -19,7 +19,7 @@ import attrs
 
 from protocol.errors import CloseCode
 from server.shard import limits
-from server.shard.inputs import InputBuffer
+from server.shard.inputs import InputBuffer, PendingInput
 from server.shard.mail import Refused
 
 __all__ = ["Session", "SessionTable", "Takeover"]
@@ -99,6 +99,9 @@ class SessionTable:
         self._sessions: dict[int, Session] = {}
         self._heard: dict[str, int] = {}
         self._touched: dict[int, None] = {}  # in order, unlike a set
+        self._changed: dict[int, None] = {}
+        self._waiting: dict[int, None] = {}
+        self._reordered = True
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -118,20 +121,58 @@ class SessionTable:
     def insert(self, session: Session) -> None:
         """Own a session that came with its entity."""
         self._sessions[session.id] = session
+        self._reordered = True
+        if len(session.inputs):
+            self._waiting[session.id] = None
         self.touch(session)
 
     def remove(self, session: int) -> Session | None:
         """Own a session no longer: it ended, or went with its entity."""
+        self._reordered = True
         return self._sessions.pop(session, None)
 
     def touch(self, session: Session) -> None:
         """Note that a session changed in what must survive a crash."""
-        self._touched[session.id] = None
+        self._touched[session.id] = self._changed[session.id] = None
 
     def take_touched(self) -> list[Session]:
         """The sessions that are here and changed since the last call."""
         touched, self._touched = self._touched, {}
         return [self._sessions[number] for number in touched if number in self._sessions]
+
+    # --- what changed since it was asked last ----------------------------------------------------
+
+    def offer(self, session: Session, entry: PendingInput, now: int) -> bool:
+        """Keep an input until its tick; False if it is known already."""
+        self._changed[session.id] = self._waiting[session.id] = None
+        return session.inputs.offer(entry, now=now)
+
+    def bind(self, session: Session, entity: int) -> None:
+        """Note which entity a session has, 0 for none."""
+        if session.entity != entity:
+            session.entity = entity
+            self._changed[session.id] = None
+
+    def waiting(self) -> list[Session]:
+        """The sessions with inputs that wait for their tick, longest first."""
+        waiting = [self._sessions[each] for each in self._waiting if each in self._sessions]
+        waiting = [session for session in waiting if len(session.inputs)]
+        self._waiting = {session.id: None for session in waiting}
+        return waiting
+
+    def note_applied(self, session: Session) -> None:
+        """Note that inputs of a session took effect."""
+        self._changed[session.id] = None
+
+    def take_changed(self) -> list[Session]:
+        """The sessions that are here and of which frames have something new to say."""
+        changed, self._changed = self._changed, {}
+        return [self._sessions[number] for number in changed if number in self._sessions]
+
+    def take_reordered(self) -> bool:
+        """Whether sessions came or went."""
+        reordered, self._reordered = self._reordered, False
+        return reordered
 
     # --- what gateways ask -----------------------------------------------------------------------
 
@@ -152,6 +193,7 @@ class SessionTable:
             return Refused(session, CloseCode.FULL, "the shard is full")
         created = Session(session, name, sender, token_hash)
         self._sessions[session] = created
+        self._reordered = True
         self.touch(created)
         return created
 
@@ -195,5 +237,5 @@ class SessionTable:
                 session.lost_at = now
                 self.touch(session)
         for session in over:
-            del self._sessions[session.id]
+            self.remove(session.id)
         return over
