@@ -1,7 +1,8 @@
 """The owner's side of a table of parts: bringing it to the state after a step.
 
-Rows know their slots by handles, so finding who came, went, moved or changed is work on columns,
-however many do.
+Rows know their slots by handles. The rows of the last time are remembered in the order in which
+they were given, so that finding who came, went, moved or changed is comparing columns as they lie
+in memory; only where they differ are slots looked up.
 
 Must not know: bytes, receivers.
 """
@@ -39,7 +40,11 @@ def reason_code(reason: Reason, target: int = 0) -> int:
 
 @attrs.frozen(eq=False)
 class CourseRows:
-    """Courses of N rows, in the units of the kind's course; int64[N] each."""
+    """Courses of N rows, in the units of the kind's course; int64[N] each.
+
+    A course that changed began anew since the last time: `step0` is another, or not before the step
+    that was written last.
+    """
 
     x0: Ints
     y0: Ints
@@ -75,53 +80,91 @@ class Writer:
         self._keys = keys
         self._kind = kind
         self._vacated = np.full((len(slab.key), limits.SLOTS), NEVER, np.int64)
+        # By cell the place of its first part and one more: zeros are memory that nobody touched.
+        self._first = np.zeros(keys.cells, np.int32)
+        self._step = NEVER
+        self._before: dict[str, npt.NDArray[Any]] = {
+            "handles": np.zeros(0, np.int64),
+            "ids": np.zeros(0, np.uint64),
+            "cells": np.zeros(0, np.int32),
+            "step0": np.zeros(0, np.int64),
+            **{_FIELD + name: column[:0] for name, column in slab.values.items()},
+        }
 
     def write(self, rows: KindRows, reasons: Reasons, *, tick: int, step: int) -> None:
         """Bring the slab to `rows`: leaves, moves, entries, then changes of those that stayed.
 
         Raises ValueError, and has changed nothing, when the rows make no sense.
         """
-        slab, handles = self._slab, rows.handles
-        new = handles < 0
-        here = self._check(rows, new)
-        moved = np.zeros(len(handles), bool)
-        moved[~new] = slab.cell[slab.part[handles[~new]]] != rows.cells[~new]
-        gone = (~here & (slab.part >= 0)).nonzero()[0]
-        if len(gone):
-            codes = [reason_code(*reasons.get(i, _GONE)) for i in slab.ids[gone].tolist()]
-            self._leave(gone, tick, np.array(codes, np.int64))
-        if moved.any():
-            self._leave(handles[moved], tick, 2 * rows.cells[moved].astype(np.int64) + Reason.MOVED)
-        entering = (new | moved).nonzero()[0]
+        slab = self._slab
+        placed = self._compare(rows)
+        if len(placed.gone):
+            why = [reason_code(*reasons.get(i, _GONE)) for i in slab.ids[placed.gone].tolist()]
+            self._leave(placed.gone, tick, np.array(why, np.int64))
+        moved = placed.moved
+        if len(moved):
+            codes = 2 * rows.cells[moved].astype(np.int64) + Reason.MOVED
+            self._leave(rows.handles[moved], tick, codes)
+        entering = np.concatenate((placed.new, moved)) if len(placed.new) else moved
         if len(entering):
+            entering.sort()
             self._enter(rows, entering, tick)
         for index, field in enumerate(slab.kind.fields):
-            self._change(index, field.name, rows, tick)
+            self._change(index, field.name, rows, placed, entering, tick)
         if rows.course is not None:
-            self._change_courses(rows.course, handles, tick, step)
+            self._change_courses(rows, placed, entering, tick, step)
+        elsewhere = entering if placed.alike else slice(None)
+        self._remember("handles", rows.handles, elsewhere)
+        self._remember("ids", rows.ids, elsewhere)
+        self._remember("cells", rows.cells, elsewhere)
+        self._step = step
 
-    def _check(self, rows: KindRows, new: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-        """Which rows of the slab are among `rows`. Raises ValueError."""
-        slab, count = self._slab, len(rows.ids)
-        here = np.zeros(len(slab.ids), bool)
+    # --- who is where ----------------------------------------------------------------------------
+
+    def _compare(self, rows: KindRows) -> "_Placed":
+        """Who came, went, and moved since the last time. Raises ValueError."""
+        slab, before, count = self._slab, self._before, len(rows.ids)
         if len(rows.handles) != count or len(rows.cells) != count:
             raise ValueError("columns that differ in length")
-        known = rows.handles[~new] if new.any() else rows.handles
-        if len(known) and known.max() >= len(slab.ids):
+        known = min(count, len(before["ids"]))
+        other = before["handles"][:known] != rows.handles[:known]
+        other |= before["ids"][:known] != rows.ids[:known]
+        moved = before["cells"][:known] != rows.cells[:known]
+        others = other.nonzero()[0]
+        if not len(others) and count == len(before["ids"]):
+            return _Placed(_NO_ROWS, _NO_ROWS, _NO_ROWS, moved.nonzero()[0], alike=True)
+        moved &= ~other
+        absent = np.concatenate((before["handles"][others], before["handles"][known:]))
+        others = np.concatenate((others, np.arange(known, count)))
+        new = others[rows.handles[others] < 0]
+        shifted = others[rows.handles[others] >= 0]
+        self._check(rows, new, shifted, absent)
+        handles = rows.handles[shifted]
+        elsewhere = slab.cell[slab.part[handles]] != rows.cells[shifted]
+        return _Placed(
+            gone=np.setdiff1d(absent, handles, assume_unique=True),
+            new=new,
+            shifted=shifted,
+            moved=np.concatenate((moved.nonzero()[0], shifted[elsewhere])),
+            alike=False,
+        )
+
+    def _check(self, rows: KindRows, new: Ints, shifted: Ints, absent: Ints) -> None:
+        """Whether `shifted` rows come from elsewhere, and `new` ones from nowhere."""
+        handles = rows.handles[shifted]
+        if len(handles) and handles.max() >= len(self._slab.ids):
             raise ValueError("a handle that was never given")
-        here[known] = True
-        if np.count_nonzero(here) != len(known) or (slab.part[known] < 0).any():
+        if len(np.unique(handles)) != len(handles) or not np.isin(handles, absent).all():
             raise ValueError("a handle that stands for two rows, or for none")
-        if len(known) == count:
-            same = np.array_equal(slab.ids[known], rows.ids)
-        else:
-            same = np.array_equal(slab.ids[known], rows.ids[~new])
-            fresh = np.unique(rows.ids[new])
-            if len(fresh) + len(known) != count or np.isin(fresh, rows.ids[~new]).any():
-                raise ValueError("an entity that stands in two rows")
-        if not same:
+        if not np.array_equal(self._slab.ids[handles], rows.ids[shifted]):
             raise ValueError("a handle that is another entity's")
-        return here
+        fresh = np.unique(rows.ids[new])
+        if len(fresh) != len(new):
+            raise ValueError("an entity that stands in two rows")
+        if len(fresh):
+            near = fresh[np.minimum(np.searchsorted(fresh, rows.ids), len(fresh) - 1)]
+            if np.count_nonzero(near == rows.ids) != len(fresh):
+                raise ValueError("an entity that stands in two rows")
 
     def _leave(self, gone: Ints, tick: int, codes: Ints) -> None:
         slab = self._slab
@@ -143,21 +186,41 @@ class Writer:
             for index, values in enumerate(rows.course.columns()):
                 slab.course[handles, index] = values[entering]
 
+    # --- room ------------------------------------------------------------------------------------
+
     def _room(self, cells: npt.NDArray[np.int32]) -> tuple[Ints, Ints]:
         """Parts for newcomers to `cells` (ascending): places, and how many go to each."""
-        places, counts = [], []
+        slab = self._slab
         found, wanted = np.unique(cells, return_counts=True)
-        for cell, newcomers in zip(found.tolist(), wanted.tolist(), strict=True):
-            ordinal, left = 0, newcomers
-            while left:
-                place = self._slab.make(self._keys.key(cell, self._kind, ordinal), cell)
-                count = min(left, limits.SLOTS - int(self._slab.taken[place]).bit_count())
-                if count:
-                    places.append(place)
-                    counts.append(count)
-                    left -= count
-                ordinal += 1
-        return np.array(places, np.int64), np.array(counts, np.int64)
+        places = self._first[found].astype(np.int64) - 1
+        free = limits.SLOTS - np.bitwise_count(slab.taken[places]).astype(np.int64)
+        is_first = slab.key[places] == found.astype(np.int64) * self._keys.kinds + self._kind
+        crowded = ((places < 0) | ~is_first | (free < wanted)).nonzero()[0]
+        if not len(crowded):
+            return places, wanted
+        makes = [self._make_room(int(found[at]), int(wanted[at])) for at in crowded.tolist()]
+        sizes = np.ones(len(found), np.int64)
+        sizes[crowded] = list(map(len, makes))
+        places, counts = np.repeat(places, sizes), np.repeat(wanted, sizes)
+        made = np.array([part for parts in makes for part in parts], np.int64)
+        at = np.isin(np.repeat(np.arange(len(found)), sizes), crowded)
+        places[at], counts[at] = made.T
+        return places, counts
+
+    def _make_room(self, cell: int, newcomers: int) -> list[tuple[int, int]]:
+        """The parts of a cell that have room, made as needed, and how many go to each."""
+        parts: list[tuple[int, int]] = []
+        ordinal, left = 0, newcomers
+        while left:
+            place = self._slab.make(self._keys.key(cell, self._kind, ordinal), cell)
+            if ordinal == 0:
+                self._first[cell] = place + 1
+            count = min(left, limits.SLOTS - int(self._slab.taken[place]).bit_count())
+            if count:
+                parts.append((place, count))
+                left -= count
+            ordinal += 1
+        return parts
 
     def _vacancies(self, places: Ints, counts: Ints, tick: int) -> Ints:
         """The slots to use next in parts that have room for `counts`.
@@ -168,8 +231,14 @@ class Writer:
         self._widen()
         order = np.maximum(self._vacated[places], tick - limits.RETAINED_TICKS)
         order[self._slab.row_at[places] >= 0] = np.iinfo(np.int64).max
-        order = np.argsort(order, axis=1, kind="stable")
-        slots: Ints = order[np.arange(limits.SLOTS) < counts[:, None]]
+        slots: Ints = order.argmin(axis=1)
+        if counts.max() == 1:
+            return slots
+        slots = np.repeat(slots, counts)
+        several = counts > 1
+        sorted_slots = np.argsort(order[several], axis=1, kind="stable")
+        taken = np.arange(limits.SLOTS) < counts[several, None]
+        slots[np.repeat(several, counts)] = sorted_slots[taken]
         return slots
 
     def _widen(self) -> None:
@@ -178,29 +247,40 @@ class Writer:
             unused = np.full((more, limits.SLOTS), NEVER, np.int64)
             self._vacated = np.concatenate((self._vacated, unused))
 
-    def _change(self, index: int, name: str, rows: KindRows, tick: int) -> None:
-        slab, handles = self._slab, rows.handles
+    # --- what changed ----------------------------------------------------------------------------
+
+    def _change(
+        self, index: int, name: str, rows: KindRows, placed: "_Placed", entered: Ints, tick: int
+    ) -> None:
+        slab = self._slab
         column, new = slab.values[name], rows.fields[name]
         if new.dtype != column.dtype:
             new = new.astype(column.dtype)
-        different = (column[handles] != new).nonzero()[0]
+        different = self._different(_FIELD + name, new, placed, entered)
+        different = different[column[rows.handles[different]] != new[different]]
         if len(different):
-            changed = handles[different]
+            changed = rows.handles[different]
             column[changed] = new[different]
             slab.ticks[changed, FIELD + index] = tick
             self._touch(changed, tick)
+        self._remember(_FIELD + name, new)
 
-    def _change_courses(self, rows: CourseRows, handles: Ints, tick: int, step: int) -> None:
-        slab = self._slab
-        known = slab.course[handles]
-        different = np.zeros(len(handles), bool)
-        for index, values in enumerate(rows.columns()):
-            different |= known[:, index] != values
-        found = different.nonzero()[0]
+    def _change_courses(
+        self, rows: KindRows, placed: "_Placed", entered: Ints, tick: int, step: int
+    ) -> None:
+        slab, given = self._slab, rows.course
+        assert given is not None
+        begun = given.step0 >= self._step
+        found = self._different("step0", given.step0, placed, entered, begun)
+        self._remember("step0", given.step0)
         if not len(found):
             return
-        changed, old = handles[found], known[found]
-        new = np.stack([values[found] for values in rows.columns()], axis=1)
+        known = slab.course[rows.handles[found]]
+        new = np.stack([values[found] for values in given.columns()], axis=1)
+        different = (new != known).any(axis=1).nonzero()[0]
+        if not len(different):
+            return
+        changed, old, new = rows.handles[found[different]], known[different], new[different]
         form = slab.kind.course
         assert form is not None
         age = step - 1 - old[:, STEP0 : STEP0 + 1]
@@ -215,5 +295,50 @@ class Writer:
         self._slab.latest[changed] = tick
         self._slab.touched[self._slab.part[changed]] = tick
 
+    # --- the last time ---------------------------------------------------------------------------
+
+    def _different(
+        self,
+        name: str,
+        now: npt.NDArray[Any],
+        placed: "_Placed",
+        entered: Ints,
+        also: npt.NDArray[np.bool_] | None = None,
+    ) -> Ints:
+        """The rows whose slots may hold something else: those that have not just been filled."""
+        before = self._before[name]
+        known = min(len(before), len(now))
+        different = np.zeros(len(now), np.bool_) if also is None else also
+        different[:known] |= before[:known] != now[:known]
+        different[placed.shifted] = True
+        different[entered] = False
+        return different.nonzero()[0]
+
+    def _remember(
+        self, name: str, column: npt.NDArray[Any], some: Ints | slice = slice(None)
+    ) -> None:
+        """Note a column, of which only `some` rows differ from the last time."""
+        before = self._before[name]
+        if len(before) == len(column):
+            before[some] = column[some]
+        else:
+            self._before[name] = column.copy()
+
+
+@attrs.frozen(eq=False)
+class _Placed:
+    """Rows of the slab that were left, and places in the columns: of who is new, of who stands in
+    another row than the last time, and of who went to another cell. `alike`: every row is the same
+    entity's as the last time.
+    """
+
+    gone: Ints
+    new: Ints
+    shifted: Ints
+    moved: Ints
+    alike: bool
+
 
 _GONE = (Reason.GONE, 0)
+_FIELD = "field."
+_NO_ROWS = np.zeros(0, np.int64)
