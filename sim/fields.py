@@ -9,6 +9,7 @@ the integers back, for every integer in range: snapping twice is snapping once.
 It must not know kinds, games or tables.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
@@ -182,12 +183,14 @@ class FieldSpec:
             return fit_text(value, self.size).decode()
         return int(value) if self.wire is None else self.wire.int_of(value)
 
-    def decode(self, sent: Any) -> Any:
-        """What `encode` gave, as the game's own type."""
+    def reader(self) -> Callable[[Any], Any]:
+        """The function that makes what `encode` gave the game's own type."""
         if self.wire is None:
-            return sent
-        value = self.wire.value_of(sent)
-        return value if self.python is float else self.python(value)
+            return lambda sent: sent
+        lo, step, python = self.wire.lo, self.wire.step, self.python
+        if python is float:
+            return lambda sent: sent * step + lo
+        return lambda sent: python(sent * step + lo)
 
 
 def fit_text(value: str | bytes, size: int) -> bytes:

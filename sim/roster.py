@@ -82,12 +82,17 @@ class Roster:
         self._dying |= fresh
         return len(fresh)
 
+    @property
+    def waits(self) -> bool:
+        """Whether somebody is to come or go."""
+        return bool(self._born or self._dying)
+
     def flush(self, step: int) -> tuple[list[int], list[int]]:
         """Carry out what was noted; gives who was created and who destroyed.
 
         New courses begin at the end of `step`.
         """
-        if not self._born and not self._dying:
+        if not self.waits:
             return [], []
         born, self._born = self._born, {}
         dying, self._dying = self._dying, {}

@@ -40,21 +40,21 @@ def row_class(population: Population) -> Callable[[int], Any]:
 
 
 def _property(population: Population, field: FieldSpec) -> property:
-    name, place = field.name, population.place
+    name, place, store, dirty = field.name, population.place, population.store, population.dirty
     read, write = _reader(field), _writer(population.spec.name, field)
 
     def get(self: Any) -> Any:
         row = place.get(self.id)
         if row is None:
             raise LookupError(f"{population.spec.name} {self.id} is gone.")
-        return read(population.store.views[name].item(row))
+        return read(store.views[name].item(row))
 
     def put(self: Any, value: Any) -> None:
         row = place.get(self.id)
         if row is None:
             raise LookupError(f"{population.spec.name} {self.id} is gone.")
-        population.store.views[name][row] = write(value)
-        population.dirty.add(name)
+        store.views[name][row] = write(value)
+        dirty.add(name)
 
     return property(get, put)
 

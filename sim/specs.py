@@ -5,7 +5,7 @@ Invariants: a specification that exists is sound; `sim.declare` checks before it
 It must not know games' handlers, tables or worlds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import attrs
@@ -100,6 +100,10 @@ class MessageSpec:
     cls: type
     fields: tuple[FieldSpec, ...]
     flag: bool  # once for inputs, durable for events
+    _readers: tuple[Callable[[Any], Any], ...] = attrs.field(init=False, eq=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        object.__setattr__(self, "_readers", tuple(field.reader() for field in self.fields))
 
     @property
     def name(self) -> str:
@@ -120,5 +124,4 @@ class MessageSpec:
 
     def decode(self, values: Sequence[Any]) -> Any:
         """An instance of the class from what was sent."""
-        decoded = (field.decode(value) for field, value in zip(self.fields, values, strict=True))
-        return self.cls(*decoded)
+        return self.cls(*[read(sent) for read, sent in zip(self._readers, values, strict=True)])

@@ -108,7 +108,8 @@ class State:
         try:
             result = function(*args, **named)
             self._check_columns(what, function)
-            self.flush()
+            if self.roster.waits:
+                self.flush()
         except Exception as error:
             name = getattr(function, "__name__", "?")
             error.add_note(f"In the {what} {name} of {self.game.name}, step {self.step}.")

@@ -112,25 +112,34 @@ def _command(world: "World", target: int, name: str, args: Any) -> None:
 def _inputs(world: "World", given: TickInput) -> None:
     rules, players = world.game.rules, world.players
     handled = {kind for kind, _ in rules.handlers}
+    bound = _bound_inputs(world)
     once = []
     for session, kind, values, view in given.inputs:
-        if not players.entity.get(session):
+        entity = players.entity.get(session)
+        if not entity:
             continue
         spec = rules.inputs[kind]
         held = Held(tuple(values), spec.decode(values), view, given.tick)
-        _bound(world, players.entity[session], spec.cls, held.command)
+        if spec.cls in bound:
+            _obey(world, entity, spec.cls, held.command)
         if spec.flag:
             once.append((session, kind, held))
         elif kind in handled:
             players.hold(session, kind, held)
-    for session in players.entity:
-        for kind, held in sorted(players.held[session].items()):
+    for session, holds in players.held.items():
+        for kind, held in sorted(holds.items()) if holds else ():
             _handle(world, session, kind, held)
     for session, kind, held in once:
         _handle(world, session, kind, held)
 
 
-def _bound(world: "World", entity: int, cls: type, command: Any) -> None:
+def _bound_inputs(world: "World") -> set[type | None]:
+    """The inputs that some kind's motion binds."""
+    models = [spec.motion for spec in world.game.rules.kinds]
+    return {getattr(model, name, None) for model in models for name in ("steer", "dash_input")}
+
+
+def _obey(world: "World", entity: int, cls: type, command: Any) -> None:
     """What a motion does with the inputs that it binds."""
     population = world.roster.find(entity)
     model = None if population is None else population.spec.motion
