@@ -146,6 +146,12 @@ class InputKind:
         """The reverse; checks everything. Raises RemoteProtocolError."""
         return _decode(self.name, self.fields, items)
 
+    def check(self, items: Sequence[object]) -> None:
+        """Raises RemoteProtocolError for what `decode` would not take."""
+        _check_count(self.name, self.fields, items)
+        for field, item in zip(self.fields, items, strict=True):
+            field.check_wire(item)
+
 
 @attrs.frozen
 class EventKind:
@@ -170,9 +176,13 @@ def _encode(name: str, fields: Sequence[Field], values: Sequence[object]) -> lis
     return [field.to_wire(value) for field, value in zip(fields, values, strict=True)]
 
 
-def _decode(name: str, fields: Sequence[Field], items: Sequence[object]) -> list[float | int | str]:
+def _check_count(name: str, fields: Sequence[Field], items: Sequence[object]) -> None:
     if len(items) != len(fields):
         raise RemoteProtocolError(f"{name} has {len(fields)} fields, not {len(items)}")
+
+
+def _decode(name: str, fields: Sequence[Field], items: Sequence[object]) -> list[float | int | str]:
+    _check_count(name, fields, items)
     return [field.from_wire(item) for field, item in zip(fields, items, strict=True)]
 
 

@@ -77,7 +77,7 @@ class Intake:
             raise RemoteProtocolError("an observer has no avatar", CloseCode.POLICY)
         if message.kind >= len(self._schema.inputs):
             raise RemoteProtocolError("no such input", CloseCode.BAD_MESSAGE)
-        self._schema.inputs[message.kind].decode(list(message.values))
+        self._schema.inputs[message.kind].check(message.values)
         self.inputs += 1
         entry = Input(
             playing.session,

@@ -21,7 +21,7 @@ RESYNC_EVERY_S: Final = 1.0  # a link that asks for keyframes sooner waits until
 
 # --- what a link may owe -------------------------------------------------------------------------
 UNACKNOWLEDGED_BYTES: Final = 16 * 1024  # with more in flight the link is late, and skipped
-LATE_S: Final = 0.5  # so is one whose oldest snapshot is older than its round trip and this
+LATE_S: Final = 1.0  # so is one whose oldest snapshot is older than its round trip and this
 ROUND_TRIP_S: Final = 0.25  # assumed until the first pong
 ROUND_TRIP_S_MAX: Final = 2.0  # a longer one counts as this
 ROUND_TRIPS_KEPT: Final = 8  # the least of them counts

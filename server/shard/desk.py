@@ -211,7 +211,7 @@ class Desk:
         if item.kind >= len(self._schema.inputs):
             return False
         try:
-            self._schema.inputs[item.kind].decode(list(item.values))
+            self._schema.inputs[item.kind].check(item.values)
         except ProtocolError:
             return False
         return True

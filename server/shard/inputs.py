@@ -47,7 +47,7 @@ class InputBuffer:
         return len(self._pending)
 
     def offer(self, entry: PendingInput, *, now: int) -> bool:
-        """Keep an input until its tick; False if its sequence number is known already.
+        """Keep an input until its tick, `entry.due`; False if its sequence number is known already.
 
         `now` is the tick that runs next; `margin` becomes how many ticks before its own tick the
         input came (negative: too late).
@@ -60,10 +60,11 @@ class InputBuffer:
             # Only a client that sends far ahead, or a stall of seconds, comes here.
             self.applied = self._pending.popleft().seq
             self.overflowed += 1
-        due = min(entry.due, now + limits.INPUT_AHEAD_TICKS)
+        seq, due, view, kind, values = entry
+        due = min(due, now + limits.INPUT_AHEAD_TICKS)
         if self._pending:
             due = max(due, self._pending[-1].due)
-        self._pending.append(entry._replace(due=due))
+        self._pending.append(PendingInput(seq, due, view, kind, values))
         return True
 
     def take(self, now: int, edges: Container[int]) -> list[PendingInput]:

@@ -7,7 +7,7 @@ generation, so that a link that was taken over can no longer speak for its sessi
 Must not know: bytes, sessions' rules, worlds.
 """
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import attrs
 
@@ -82,9 +82,11 @@ class Leave:
     generation: int
 
 
-@attrs.frozen
-class Input:
-    """One input of a session, values in wire integers, as `protocol.messages.Input` carries it."""
+class Input(NamedTuple):
+    """One input of a session, values in wire integers, as `protocol.messages.Input` carries it.
+
+    A tuple, because there are many more of them than of all others.
+    """
 
     session: int
     generation: int

@@ -2,7 +2,8 @@
 
 A gateway sends one `Mail` per shard and tick to the shard's inbox, and asks every shard at once on
 the resume subject. A shard answers on the gateway's own subject. On the wire a mail is the CBOR
-array [sender, [item, ...]], and an item is [number, field, ...] in the order of its class.
+array [sender, [item, ...], [input, ...]]; an item is [number, field, ...] in the order of its
+class, an input its fields alone. A reader gets the inputs after the other items.
 
 Must not know: sessions' rules, worlds, sockets.
 """
@@ -78,7 +79,6 @@ _NUMBERS: Final[dict[int, type[Item]]] = {
     2: Confirm,
     3: Detach,
     4: Leave,
-    5: Input,
     6: Resync,
     16: Joined,
     17: Refused,
@@ -98,7 +98,9 @@ class Mail:
 
     def encode(self) -> bytes:
         """The mail as CBOR bytes."""
-        return cbor.dumps([self.sender, [_row(item) for item in self.items]])
+        inputs = [item for item in self.items if type(item) is Input]
+        others = [_row(item) for item in self.items if type(item) is not Input]
+        return cbor.dumps([self.sender, others, inputs])
 
     @classmethod
     def decode(cls, data: bytes) -> "Mail":
@@ -107,12 +109,12 @@ class Mail:
             body = cbor.loads(data)
         except ProtocolError as error:
             raise MailError("a mail is not CBOR") from error
-        if not isinstance(body, list) or len(body) != 2 or not isinstance(body[1], list):
-            raise MailError("a mail is not [sender, items]")
-        sender, rows = body
+        if not isinstance(body, list) or list(map(type, body[1:])) != [list, list]:
+            raise MailError("a mail is not [sender, items, inputs]")
+        sender, rows, inputs = body
         if not isinstance(sender, str) or not is_token(sender):
             raise MailError("a mail's sender is not one token of a subject")
-        return cls(sender, tuple(map(_item, rows)))
+        return cls(sender, (*map(_item, rows), *map(_input, inputs)))
 
 
 def _row(item: Item) -> list[Any]:
@@ -137,6 +139,30 @@ def _item(row: object) -> Item:
     except (TypeError, ValueError) as error:
         raise MailError(f"mail item {row[0]}: {error}") from error
     return _NUMBERS[row[0]](*fields)
+
+
+def _input(row: object) -> Input:
+    if type(row) is not list or len(row) != _INPUT_FIELDS or set(map(type, row[:-1])) != {int}:
+        raise MailError("an input is not [session, generation, seq, tick, view, kind, values]")
+    session, generation, seq, tick, view, kind, values = row
+    if not (
+        0 <= session < _TOP_64
+        and 0 <= generation < _TOP_32
+        and 0 <= seq < _TOP_32
+        and 0 <= tick < _TOP_64
+        and 0 <= view < _TOP_64
+        and 0 <= kind < _TOP_32
+    ):
+        raise MailError("an input with a number out of bounds")
+    try:
+        return Input(session, generation, seq, tick, view, kind, _values(values))
+    except (TypeError, ValueError) as error:
+        raise MailError(f"an input: {error}") from error
+
+
+_INPUT_FIELDS: Final = len(Input._fields)
+_TOP_32: Final = 1 << 32
+_TOP_64: Final = 1 << 64
 
 
 def _unsigned(bits: int) -> Callable[[Any], int]:
@@ -171,9 +197,8 @@ def _cells(value: Any) -> tuple[int, ...]:
 def _values(value: Any) -> tuple[int | str, ...]:
     if type(value) is not list or len(value) > limits.INPUT_FIELDS:
         raise ValueError("not a short list of values")
-    for entry in value:
-        if type(entry) is not int and type(entry) is not str:
-            raise TypeError("a value is neither an integer nor a text")
+    if not {int, str}.issuperset(map(type, value)):
+        raise TypeError("a value is neither an integer nor a text")
     return tuple(value)
 
 
@@ -186,13 +211,10 @@ _FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
     "entity": _U64,
     "generation": _U32,
     "hop": _U32,
-    "seq": _U32,
     "applied": _U32,
     "shard": _U32,
-    "kind": _U32,
     "code": _U32,
     "tick": _U64,
-    "view": _U64,
     "since": _U64,
     "token": _bytes,
     "token_hash": _bytes,
@@ -201,12 +223,11 @@ _FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
     "name": _text,
     "reason": _text,
     "cells": _cells,
-    "values": _values,
 }
-_AS_LIST: Final[frozenset[str]] = frozenset({"cells", "values"})
+_AS_LIST: Final[frozenset[str]] = frozenset({"cells"})
 
 
-def _names(item: type[Item]) -> Sequence[str]:
+def _names(item: type[Any]) -> Sequence[str]:
     return [field.name for field in attrs.fields(item)]
 
 

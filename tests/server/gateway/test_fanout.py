@@ -107,7 +107,7 @@ def test_a_late_link_within_the_retained_ticks_is_merged_without_a_keyframe(worl
     client = world.join("ann", 100, 100)
     world.tick(3)
     client.acknowledges = False
-    world.tick(20)  # more than half a second and the round trip
+    world.tick(35)  # more than a second and the round trip
     assert world.gateway.statistics().late > 0, "the link was found late"
     missed = client.snapshots[-1].tick
     world.dots[other].hp = 1

@@ -39,8 +39,8 @@ def test_a_snapshot_older_than_the_round_trip_and_half_a_second_is_late() -> Non
 def test_a_longer_round_trip_is_given_more_time() -> None:
     flow = flow_with_one_snapshot()
     flow.measured(1.0)
-    assert not flow.late(1.4), "the acknowledgement is on its way"
-    assert flow.late(1.6), "now it is overdue"
+    assert not flow.late(1.9), "the acknowledgement is on its way"
+    assert flow.late(2.1), "now it is overdue"
 
 
 def test_the_round_trip_that_counts_is_bounded() -> None:

@@ -11,7 +11,7 @@ SPARK, PRIZE = 0, 1
 def make_late(world, client) -> int:
     """Let `client` fall behind; the tick of its last snapshot."""
     client.acknowledges = False
-    world.tick(25)
+    world.tick(40)
     return client.snapshots[-1].tick
 
 

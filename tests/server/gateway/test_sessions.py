@@ -264,7 +264,7 @@ def test_what_is_private_goes_to_its_owner_alone(world) -> None:
 def test_a_private_section_that_could_not_be_sent_is_not_lost(world) -> None:
     ann = world.join("ann", 100, 100)
     ann.acknowledges = False
-    world.tick(25)
+    world.tick(40)
     late = ann.snapshots[-1].tick
     for value in (1, 2):
         item = messages.encode_private(messages.Private(ann.entity, 0, value, (value,)))
