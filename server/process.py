@@ -25,6 +25,7 @@ from server.games import load_game
 from server.gateway.core import GatewayConfig
 from server.gateway.service import RunningGateway, run_gateway
 from server.net.listen import ListenConfig
+from server.observe.garbage import Garbage, few_collections
 from server.observe.intervals import Intervals
 from server.observe.logs import configure_logs
 from server.settings import Settings, SettingsError
@@ -38,6 +39,7 @@ __all__ = ["Process", "run_process", "serve_forever"]
 _log = structlog.get_logger(__name__)
 
 GATEWAY_NAME = "here"
+GARBAGE_EVERY_TICKS = 256  # how often it is considered
 FIRST_TICK_AFTER_S = 0.2  # everything listens by then
 
 
@@ -86,28 +88,34 @@ async def run_process(
     schedule = Schedule(trio.current_time() + FIRST_TICK_AFTER_S, schema.hz)
     intervals = Intervals()
 
+    garbage = Garbage()
+
     def ticked(tick: int) -> None:
         intervals.mark(trio.current_time())
+        if tick % GARBAGE_EVERY_TICKS == 0:
+            links = gateway.statistics()
+            garbage.consider(ended=links.ended, open_=links.links)
         on_tick(tick)
 
-    async with trio.open_nursery() as nursery:
-        gateway = await nursery.start(
-            partial(
-                run_gateway,
-                _gateway_config(schema, geometry, settings),
-                bus=bus,
-                schedule=schedule,
-                host=settings.host,
-                port=settings.port,
-                listen_config=_listen_config(settings),
+    with few_collections():
+        async with trio.open_nursery() as nursery:
+            gateway = await nursery.start(
+                partial(
+                    run_gateway,
+                    _gateway_config(schema, geometry, settings),
+                    bus=bus,
+                    schedule=schedule,
+                    host=settings.host,
+                    port=settings.port,
+                    listen_config=_listen_config(settings),
+                )
             )
-        )
-        node = await nursery.start(
-            partial(run_node, owned, journal=journal, schedule=schedule, on_tick=ticked)
-        )
-        url = f"ws://{settings.host}:{gateway.port}"
-        _log.info("serving", game=game.name, url=url, shards=len(owned), hz=schema.hz)
-        task_status.started(Process(node, gateway, intervals, url, settings.drain_s))
+            node = await nursery.start(
+                partial(run_node, owned, journal=journal, schedule=schedule, on_tick=ticked)
+            )
+            url = f"ws://{settings.host}:{gateway.port}"
+            _log.info("serving", game=game.name, url=url, shards=len(owned), hz=schema.hz)
+            task_status.started(Process(node, gateway, intervals, url, settings.drain_s))
 
 
 def serve_forever(game_name: str, settings: Settings) -> None:

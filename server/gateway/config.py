@@ -31,12 +31,14 @@ class GatewayConfig:
 class GatewayStatistics:
     """Totals since the gateway began, and how many are in it now.
 
-    `late` counts snapshots that were not sent because the link was behind, `dropped` links that
-    were closed for their behaviour or silence, `gaps` frames that were missed on the bus.
+    `ended` counts links that are no more, `late` snapshots that were not sent because the link was
+    behind, `dropped` links that were closed for their behaviour or silence, `gaps` frames that were
+    missed on the bus.
     """
 
     clients: int
     links: int
+    ended: int
     joins: int
     resumes: int
     dropped: int

@@ -222,6 +222,7 @@ class Gateway:
         return GatewayStatistics(
             clients=sum(state.phase is Phase.PLAYING for state in self._roster.all()),
             links=len(self._roster),
+            ended=self._roster.ended,
             joins=roster.joins,
             resumes=roster.resumes,
             dropped=roster.dropped,

@@ -58,6 +58,11 @@ class Roster:
     def __len__(self) -> int:
         return len(self._links)
 
+    @property
+    def ended(self) -> int:
+        """How many links have ended since the gateway began."""
+        return self._numbers - len(self._links)
+
     def all(self) -> list[LinkState]:
         """The open links."""
         return list(self._links.values())
