@@ -49,7 +49,12 @@ class Gateway:
         self._sessions = Sessions(self._interests, self._post)
         self._detached = Detached()
         self._roster = Roster(
-            self._sessions, self._interests, self._detached, self._welcome, config.clients_max
+            self._sessions,
+            self._interests,
+            self._detached,
+            self._welcome,
+            config.clients_max,
+            turns=max(1, round(limits.PING_EVERY_S * config.schema.hz)),
         )
         terms = Terms(world=config.world, shards=self._shards, reveal=config.reveal)
         self._handshake = Handshake(terms, self._post, config.tokens, self._roster)
@@ -148,16 +153,15 @@ class Gateway:
             self._finish(fan_out, now)
 
     def _write_all(self, fan_out: FanOut, tick: int, now: float, awake: float) -> Iterator[None]:
-        ping_ticks = max(1, round(limits.PING_EVERY_S * self._config.schema.hz))
-        for place, state in enumerate(self._roster.all()):
-            if state.phase is Phase.PLAYING:
-                fan_out.write(state, awake)
-                if (state.number + tick) % ping_ticks == 0:
-                    self._look_after(state, now, awake)
-                if state.special and state.events.overflowed:
-                    self._roster.drop(state, CloseCode.RESTART, "too many events wait; resume")
+        playing = [state for state in self._roster.all() if state.phase is Phase.PLAYING]
+        for place, state in enumerate(fan_out.write_all(playing, awake)):
+            if state.special and state.events.overflowed:
+                self._roster.drop(state, CloseCode.RESTART, "too many events wait; resume")
             if place % _LINKS_PER_STEP == _LINKS_PER_STEP - 1:
                 yield
+        for state in self._roster.turn(tick):
+            if state.phase is Phase.PLAYING:
+                self._look_after(state, now, awake)
 
     def _finish(self, fan_out: FanOut, now: float) -> None:
         self._baseline = fan_out.baseline

@@ -8,7 +8,7 @@ exception later. Snapshots are never queued: what a link misses is merged into i
 Must not know: sessions' rules, mail, the bus.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -59,7 +59,7 @@ class FanOut:
         self._news = news
         self._broadcast = broadcast
         self._has_tail = bool(news or broadcast)
-        self._tails: dict[Interest, bytes] = {}
+        self._on_time: dict[Interest, tuple[int, bytes]] = {}
         self._heads: dict[tuple[int, int], bytes] = {}
         self._counters = counters
 
@@ -69,29 +69,63 @@ class FanOut:
             (state.sent, state.interest) for state in moved if state.interest is not None
         )
 
-    def write(self, state: LinkState, now: float) -> None:
-        """Send `state` what it should have now, unless it is late."""
+    def write_all(self, states: Iterable[LinkState], now: float) -> Iterator[LinkState]:
+        """Write to `states`, one after the other; gives each that it has written to.
+
+        The loop for links that are on time is the hottest of the server: it costs what it does,
+        times all clients, times all ticks.
+        """
+        previous, baseline, tick, counters = (
+            self._previous,
+            self.baseline,
+            self._tick,
+            self._counters,
+        )
+        bodies, full = self._on_time, Sent.FULL
+        chained = self._chained
+        for state in states:
+            interest, flow = state.interest, state.flow
+            if (
+                state.baseline is previous
+                and state.sent is interest
+                and chained
+                and not state.special
+                and state.private is None
+                and interest is not None
+                and not flow.late(now)
+            ):
+                key = state.applied, state.margin
+                head = self._heads.get(key) or self._head(*key)
+                body = bodies.get(interest) or self._on_time_body(interest)
+                data = b"".join((binary_header(len(head) + body[0]), head, body[1]))
+                if state.link.try_send(data) is full:
+                    self._postpone(state)
+                else:
+                    size = len(data)
+                    flow.sent(tick, size, now)
+                    counters.snapshots += 1
+                    counters.bytes += size
+                    state.baseline = baseline
+            else:
+                self._write_other(state, now)
+            yield state
+
+    def _write_other(self, state: LinkState, now: float) -> None:
+        """The exceptions: who is late, has moved, is new, or has something of its own waiting."""
         interest = state.interest
         if interest is None or state.flow.late(now):
             self._postpone(state)
-            return
-        if (
-            state.special
-            or state.sent is not interest
-            or state.baseline is not self._previous
-            or not self._chained
-        ):
-            self._write_exception(state, interest, now)
-            return
-        head = self._head(state) if state.private is None else self._private_head(state, ())
-        groups = self._bodies.on_time(interest).groups
-        header = binary_header(len(head) + len(groups))
-        tail = self._tail(interest) if self._has_tail else b""
-        if self._send(state, b"".join((header, head, groups, tail)), now):
-            state.baseline = self.baseline
-            state.private = None
         else:
-            self._postpone(state)
+            self._write_exception(state, interest, now)
+
+    def _on_time_body(self, interest: Interest) -> tuple[int, bytes]:
+        """What follows the head of a snapshot: the length of its groups; the groups, and whatever
+        messages come after it.
+        """
+        groups = self._bodies.on_time(interest).groups
+        tail = self._events_of(interest) + self._broadcast if self._has_tail else b""
+        body = self._on_time[interest] = len(groups), groups + tail
+        return body
 
     # --- exceptions ------------------------------------------------------------------------------
 
@@ -158,21 +192,12 @@ class FanOut:
         self._counters.bytes += len(data)
         return True
 
-    def _head(self, state: LinkState) -> bytes:
-        key = state.applied, state.margin
-        head = self._heads.get(key)
-        if head is None:
-            head = self._heads[key] = snapshot_head(self._tick, *key, None, ())
+    def _head(self, applied: int, margin: int) -> bytes:
+        head = self._heads[applied, margin] = snapshot_head(self._tick, applied, margin, None, ())
         return head
 
     def _private_head(self, state: LinkState, dropped: tuple[int, ...]) -> bytes:
         return snapshot_head(self._tick, state.applied, state.margin, state.private, dropped)
-
-    def _tail(self, interest: Interest) -> bytes:
-        tail = self._tails.get(interest)
-        if tail is None:
-            tail = self._tails[interest] = self._events_of(interest) + self._broadcast
-        return tail
 
     def _events_of(self, interest: Interest) -> bytes:
         frames = []

@@ -43,6 +43,8 @@ class Roster:
         detached: Detached,
         welcome: Welcome,
         clients_max: int,
+        *,
+        turns: int,
     ) -> None:
         self.counters = RosterCounters()
         self.draining = False
@@ -52,6 +54,7 @@ class Roster:
         self._welcome = welcome
         self._clients_max = clients_max
         self._links: dict[int, LinkState] = {}
+        self._turns: list[dict[int, LinkState]] = [{} for _ in range(turns)]
         self._numbers = 0
         self.awake_at = 0.0
 
@@ -67,12 +70,19 @@ class Roster:
         """The open links."""
         return list(self._links.values())
 
+    def turn(self, tick: int) -> list[LinkState]:
+        """The open links whose turn it is at `tick`; each has one in as many ticks as `turns`."""
+        return list(self._turns[tick % len(self._turns)].values())
+
     def open(self, link: Link, now: float) -> LinkState:
         """Take a new link, which has said nothing yet."""
         self._numbers += 1
         state = LinkState(self._numbers, link, opened_at=now)
-        self._links[state.number] = state
+        self._links[state.number] = self._turn_of(state)[state.number] = state
         return state
+
+    def _turn_of(self, state: LinkState) -> dict[int, LinkState]:
+        return self._turns[state.number % len(self._turns)]
 
     # --- for the handshake -----------------------------------------------------------------------
 
@@ -170,6 +180,7 @@ class Roster:
         state.phase = Phase.CLOSED
         state.link.close(code, reason)
         self._links.pop(state.number, None)
+        self._turn_of(state).pop(state.number, None)
         state.want(None)
         playing = state.session
         if playing is not None and self._sessions.link_of(playing.session) is state:
