@@ -37,7 +37,8 @@ class Bot:
     """One client: its socket, what it has of an unfinished frame, and what it counted."""
 
     __slots__ = (
-        "bytes", "closed", "held", "messages", "number", "playing", "seq", "sock", "tick", "upgraded",
+        "bytes", "closed", "held", "messages", "number", "playing", "seq", "sock", "tick",
+        "upgraded",
     )  # fmt: skip
 
     def __init__(self, number: int, sock: socket.socket) -> None:
@@ -151,25 +152,25 @@ class Crowd:
         while at + 2 <= end:
             length = data[at + 1]
             start = at + 2
-            if length == 126:
-                start += 2
-                length = int.from_bytes(data[at + 2 : start])
-            elif length == 127:
-                start += 8
+            if length >= 126:
+                start += 2 if length == 126 else 8
                 length = int.from_bytes(data[at + 2 : start])
             if start + length > end:
                 break
             if data[at] == _BINARY:
                 bot.messages += 1
                 self._dialect.take(bot, data, start, start + length)
-            elif data[at] == _PING:
-                bot.write(_PONG_FRAME)
-            elif data[at] == _CLOSE:
-                self._lose(bot)
-                return
+            else:
+                self._control(bot, data[at])
             at = start + length
         if at < end:
             bot.held = data[at:]
+
+    def _control(self, bot: Bot, first: int) -> None:
+        if first == _PING:
+            bot.write(_PONG_FRAME)
+        elif first == _CLOSE:
+            bot.closed = True  # and it is lost when the server hangs up
 
     def _upgrade(self, bot: Bot, data: bytes) -> int:
         end = data.find(b"\r\n\r\n")

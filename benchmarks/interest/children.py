@@ -18,14 +18,14 @@ from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Final
 
-__all__ = ["Child", "ChildFailed", "core_busy_s", "pin"]
+__all__ = ["Child", "ChildFailedError", "core_busy_s", "pin"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 _CLOCK_HZ: Final = os.sysconf("SC_CLK_TCK")
 _ANSWER_S: Final = 60.0
 
 
-class ChildFailed(Exception):
+class ChildFailedError(Exception):
     """A child ended, or did not answer; the message has its last words."""
 
 
@@ -39,7 +39,7 @@ class Child:
 
     def __init__(self, argv: Sequence[str], core: int) -> None:
         self.name = Path(argv[2] if argv[1] == "-m" else argv[1]).name
-        self._process = subprocess.Popen(  # noqa: S603 - our own programs
+        self._process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -65,22 +65,22 @@ class Child:
         return self.ready
 
     def tell(self, command: str) -> None:
-        """Give a command. Raises ChildFailed if the child is gone."""
+        """Give a command. Raises ChildFailedError if the child is gone."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write(command + "\n")
             self._process.stdin.flush()
         except OSError:
-            raise ChildFailed(self._last_words("is gone")) from None
+            raise ChildFailedError(self._last_words("is gone")) from None
 
     def answer(self, patience_s: float = _ANSWER_S) -> dict[str, Any]:
-        """Its next line. Raises ChildFailed."""
+        """Its next line. Raises ChildFailedError."""
         try:
             line = self._lines.get(timeout=patience_s)
         except Empty:
-            raise ChildFailed(self._last_words(f"says nothing for {patience_s:g} s")) from None
+            raise ChildFailedError(self._last_words(f"says nothing for {patience_s:g} s")) from None
         if line is None:
-            raise ChildFailed(self._last_words("ended"))
+            raise ChildFailedError(self._last_words("ended"))
         answer: dict[str, Any] = json.loads(line)
         return answer
 

@@ -23,7 +23,7 @@ def say(answer: dict[str, Any]) -> None:
 async def commands() -> AsyncIterator[str]:
     """Lines from stdin until it is closed."""
     descriptor = sys.stdin.fileno()
-    os.set_blocking(descriptor, False)  # noqa: FBT003 - the only way to call it
+    os.set_blocking(descriptor, False)
     rest = b""
     while True:
         await trio.lowlevel.wait_readable(descriptor)

@@ -6,6 +6,7 @@ Must not know: sockets, how bots are driven.
 import base64
 import http.client
 import json
+import os
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -21,7 +22,7 @@ __all__ = ["DIALECTS", "Dialect"]
 
 
 def _upgrade(port: int, path: str, subprotocol: str = "") -> bytes:
-    key = base64.b64encode(random.randbytes(16)).decode()
+    key = base64.b64encode(os.urandom(16)).decode()
     lines = [
         f"GET {path} HTTP/1.1",
         f"Host: 127.0.0.1:{port}",

@@ -74,7 +74,7 @@ def make_game(*, side: float, roamers: int, courses: bool = True) -> Game:
         return walker(world, (1 << 32) + int(name or 0), roams=False)
 
     @game.on_input(Turn, once=True)
-    def turn(world: World, me: Walker, command: Turn) -> None:
+    def turn(_: World, me: Walker, command: Turn) -> None:
         me.heading = command.heading
 
     @game.system

@@ -7,7 +7,6 @@ interest as they are after the next tick.
 """
 
 import argparse
-import gc
 import resource
 import signal
 from functools import partial
@@ -81,7 +80,6 @@ class Server:
         name, _, argument = command.partition(" ")
         window = self._window
         if name == "start":
-            gc.collect()
             gateway = self._process.gateway.statistics()
             self._window = Window(open=True, inputs=gateway.inputs)
         elif name == "stop":
