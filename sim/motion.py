@@ -195,6 +195,15 @@ def step_columns(parameters: Parameters, columns: Mapping[str, Array]) -> dict[s
     return changed
 
 
+def edge_reach(parameters: Parameters, fastest: float) -> float:
+    """How near an edge must be for point 6 to change a velocity of at most `fastest`.
+
+    A little more, so that rounding in point 6 cannot matter.
+    """
+    reach: float = fastest / parameters["hz"] * (1.0 + 2.0**-40)
+    return reach
+
+
 def _thrusted(parameters: Parameters, columns: Mapping[str, Array]) -> tuple[Array, Array]:
     """Points 2 and 3."""
     hz, cap, drag = parameters["hz"], parameters["max_speed"], parameters["drag"]

@@ -3,10 +3,12 @@
 What it is: the engine's side of a table. Each number has a column of values, which the game sees
 and changes, and one of integers (`int.<name>`), which is what was true at the end of the last step:
 checksums, handoffs and checkpoints speak integers alone. Kinds with a motion have their course
-beside it. `handle` belongs to the server's replication and rides along with the rows.
+beside it, and `steady`: whose motion need not be asked (see `sim.courses`). `handle` belongs to the
+server's replication and rides along with the rows.
 
 Invariants: between steps `int.<name>` and `<name>` say the same. A column that the game may have
-changed since is in `dirty`; everything else need not be looked at.
+changed since is in `dirty`; everything else need not be looked at, and of it only the rows that say
+something else than their integers.
 
 It must not know worlds, sessions, or in which order things happen.
 """
@@ -17,12 +19,13 @@ from typing import Any, Final
 import numpy as np
 
 from sim.errors import EngineError
-from sim.fields import Column, FieldSpec, Ints, fit_text
+from sim.fields import Column, FieldSpec, Ints, Rows, fit_text
 from sim.specs import KindSpec
 from sim.store import Store
 
 INTEGERS: Final = "int."
 COURSE_STARTS: Final = ("course.x0", "course.y0", "course.step0")
+STEADY: Final = "steady"
 
 
 class Population:
@@ -47,6 +50,7 @@ class Population:
         if spec.course is not None:
             for name in COURSE_STARTS:
                 self.store.add(name, np.dtype(np.int64))
+            self.store.add(STEADY, np.dtype(np.bool_))
 
     def __len__(self) -> int:
         return self.store.count
@@ -91,7 +95,7 @@ class Population:
         doubled = [entity for entity in ids if entity in self.place]
         if doubled:
             raise EngineError(f"{self.spec.name} {doubled[0]} is here already.")
-        columns: dict[str, Any] = {"id": np.array(ids, np.uint64), "handle": -1}
+        columns: dict[str, Any] = {"id": np.array(ids, np.uint64), "handle": -1, STEADY: False}
         for field in self.spec.fields:
             given = raw[field.name]
             if field.sim is None:
@@ -141,6 +145,30 @@ class Population:
                 f"{self.spec.name}.{name} is of {field.python.__name__}, not of {given.dtype}."
             )
         column[...] = given
+
+    def changed(self, field: FieldSpec) -> Rows:
+        """The rows of a number that the game has changed, by their bits: -0.0 is another than 0.0.
+
+        All of them if these are most.
+        """
+        assert field.sim is not None, "A number has a scale."
+        column, known = self.store.views[field.name], self.integers(field.name)
+        if column.dtype.kind == "f":
+            different = column.view(np.int64) != field.sim.values(known).view(np.int64)
+        elif field.sim.plain:
+            different = column != known
+        else:
+            different = column != field.sim.values(known).astype(column.dtype)
+        many = 2 * np.count_nonzero(different) > len(column)
+        return slice(None) if many else different.nonzero()[0]
+
+    def settle(self, field: FieldSpec) -> tuple[Rows, Ints]:
+        """Round what the game has changed of a number; gives the rows, and their new integers."""
+        assert field.sim is not None, "A number has a scale."
+        rows, column = self.changed(field), self.store.views[field.name]
+        integers = field.sim.ints(column[rows])
+        column[rows] = field.sim.values(integers)
+        return rows, integers
 
     def first_broken(self) -> str | None:
         """What is no finite number in the columns that the game had; None if all is well."""

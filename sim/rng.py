@@ -50,8 +50,14 @@ class Rng:
         self, ids: int | Ids, salt: str, low: float = 0.0, high: float = 1.0
     ) -> float | Array:
         """Floats spread evenly over low (included) to high, from 53 bits."""
-        unit = (self.bits(ids, salt) >> np.uint64(11)).astype(np.float64) * 2.0**-53
-        return _shaped(ids, low + unit * (high - low))
+        bits = self.bits(ids, salt)
+        bits >>= np.uint64(11)
+        drawn = bits.astype(np.float64)
+        drawn *= 2.0**-53
+        if (low, high) != (0.0, 1.0):
+            drawn *= high - low
+            drawn += low
+        return _shaped(ids, drawn)
 
     @overload
     def normal(self, ids: int, salt: str) -> float: ...
@@ -106,6 +112,10 @@ def _mix_int(value: int) -> int:
 def _mix(value: Ids) -> Ids:
     """`_mix_int` for arrays; uint64 arithmetic wraps, which is the modulus meant here."""
     value = value + np.uint64(_GOLDEN)
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(_FIRST)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(_SECOND)
-    return value ^ (value >> np.uint64(31))
+    shifted = value >> np.uint64(30)
+    value ^= shifted
+    value *= np.uint64(_FIRST)
+    value ^= np.right_shift(value, np.uint64(27), out=shifted)
+    value *= np.uint64(_SECOND)
+    value ^= np.right_shift(value, np.uint64(31), out=shifted)
+    return value
