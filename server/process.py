@@ -108,6 +108,7 @@ async def run_process(
                     host=settings.host,
                     port=settings.port,
                     listen_config=_listen_config(settings),
+                    owners={each.shard.id: each.shard.table for each in owned},
                 )
             )
             node = await nursery.start(

@@ -2,12 +2,14 @@
 
 A body depends on three things only: the interest, what its receiver already holds of it, and the
 baseline. Whoever agrees in these gets the same bytes object. For links that are on time a body is
-cut out of the shards' frames undecoded; for the others it is encoded from the gateway's copies.
+cut out of the shards' frames undecoded; for the others it is encoded from the tables of parts.
+Whatever needs those raises NotNowError when a table has gone on already.
 
 Must not know: links.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 
 import attrs
@@ -16,7 +18,7 @@ from protocol import cbor
 from protocol.frame import Frame
 from protocol.messages import group
 from server.gateway.baseline import Baseline, Position
-from server.gateway.feed import Feed
+from server.gateway.feed import Feed, NotNowError
 from server.gateway.interest import Interest
 
 __all__ = ["Bodies", "Body"]
@@ -62,7 +64,8 @@ class Bodies:
             for shard, cells in interest.by_shard.items():
                 wanted.setdefault(shard, set()).update(cells if not held else set(cells) - known)
         for shard, fresh in wanted.items():
-            self._keyframes(self._feeds[shard], sorted(fresh))
+            with suppress(NotNowError):
+                self._keyframes(self._feeds[shard], sorted(fresh))
 
     def on_time(self, interest: Interest) -> Body:
         """For links that hold all of `interest` as of the previous baseline."""

@@ -7,10 +7,12 @@ is closed with a reason; nothing that a client sends raises out of here.
 Must not know: the simulation, sockets, trio.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from protocol.errors import CloseCode
 from protocol.messages import Message, Ping, Welcome
+from protocol.parts import PartTable
 from server.gateway import limits
 from server.gateway.answers import Answers
 from server.gateway.baseline import Baseline
@@ -31,20 +33,29 @@ from server.gateway.sessions import Sessions
 from server.net.frames import frame as whole_frame
 from server.net.link import Link
 
-__all__ = ["Gateway", "GatewayConfig", "GatewayStatistics"]
+__all__ = ["NO_OWNERS", "Gateway", "GatewayConfig", "GatewayStatistics"]
 
+NO_OWNERS: Mapping[int, PartTable] = MappingProxyType({})
 _LINKS_PER_STEP = 64  # about half a millisecond: inputs and pings stay timely in between
 
 
 class Gateway:
-    """Holds the links of one gateway and joins them to the shards of one world."""
+    """Holds the links of one gateway and joins them to the shards of one world.
 
-    def __init__(self, config: GatewayConfig, publish: Publish) -> None:
+    `owners` are the tables of those shards that live in this process.
+    """
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        publish: Publish,
+        owners: Mapping[int, PartTable] = NO_OWNERS,
+    ) -> None:
         geometry = config.geometry
         self._config = config
         self._shards = geometry.shards
         self._post = Post(publish, config.world, config.name)
-        self._feeds = Feeds(config.schema, geometry, self._shards, self._post)
+        self._feeds = Feeds(config.schema, geometry, self._shards, self._post, owners)
         self._interests = Interests(geometry)
         self._sessions = Sessions(self._interests, self._post)
         self._detached = Detached()

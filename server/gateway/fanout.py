@@ -16,7 +16,7 @@ from protocol.messages import snapshot_head
 from server.gateway.baseline import Baseline
 from server.gateway.bodies import Bodies, Body
 from server.gateway.events import messages_of
-from server.gateway.feed import Feed
+from server.gateway.feed import Feed, NotNowError
 from server.gateway.interest import Interest
 from server.gateway.links import LinkState
 from server.gateway.news import News
@@ -115,8 +115,13 @@ class FanOut:
         interest = state.interest
         if interest is None or state.flow.late(now):
             self._postpone(state)
+            return
+        try:
+            body = self._body(state, interest)
+        except NotNowError:
+            self._postpone(state)
         else:
-            self._write_exception(state, interest, now)
+            self._write_exception(state, interest, body, now)
 
     def _on_time_body(self, interest: Interest) -> tuple[int, bytes]:
         """What follows the head of a snapshot: the length of its groups; the groups, and whatever
@@ -129,10 +134,11 @@ class FanOut:
 
     # --- exceptions ------------------------------------------------------------------------------
 
-    def _write_exception(self, state: LinkState, interest: Interest, now: float) -> None:
+    def _write_exception(
+        self, state: LinkState, interest: Interest, body: Body, now: float
+    ) -> None:
         self._counters.exceptions += 1
         self._queue_news(state)
-        body = self._body(state, interest)
         head = self._private_head(state, body.dropped)
         messages = [*state.outbox]
         messages += [binary_header(len(head) + len(body.groups)), head, body.groups]

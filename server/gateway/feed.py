@@ -1,9 +1,10 @@
-"""What the gateway holds of a shard: the frames since the last snapshots, and a copy of its parts.
+"""What the gateway holds of a shard: the frames since the last snapshots, and a table of its parts.
 
 A frame's updates stand on the tick of the frame before it (`base`). Frames that chain are sliced as
 they are. A frame that does not chain is refused, and the shard is asked for what was missed. The
-copy is for those who need more than the newest frame says: joiners, moved interests, late links.
-It is applied lazily, with a bounded backlog, and encodes the very bytes that the owner would.
+table is for those who need more than the newest frame says: joiners, moved interests, late links.
+A shard of this very process lends its own; of others there is a copy, to which frames are applied
+lazily, with a bounded backlog, and which encodes the very bytes that the owner would.
 
 Must not know: links, interest, the bus.
 """
@@ -23,7 +24,11 @@ from server.gateway.baseline import Position
 from server.gateway.strays import Strays
 from server.shard.schedule import FULL_SPEED, runs
 
-__all__ = ["Feed", "Taken"]
+__all__ = ["Feed", "NotNowError", "Taken"]
+
+
+class NotNowError(Exception):
+    """The table has gone on to a tick that is not in the frames yet: ask again at the next one."""
 
 
 class Taken(Enum):
@@ -36,21 +41,24 @@ class Taken(Enum):
 
 
 class Feed:
-    """One shard's frames and the copy of its parts.
+    """One shard's frames and the table of its parts; `owners` is the shard's own, if it is here.
 
     `fresh` are the frames since the last snapshots. While `chained` they stand on one another from
     there on; otherwise a link needs an update from the copy. `damaged`: the copy is not what the
     shard has (a CRC says so) and the shard must be asked for all of it.
     """
 
-    def __init__(self, schema: Schema, geometry: Geometry, shard: int) -> None:
+    def __init__(
+        self, schema: Schema, geometry: Geometry, shard: int, owners: PartTable | None = None
+    ) -> None:
         self.shard = shard
         self.newest: Frame | None = None
         self.fresh: list[Frame] = []
         self.chained = True
         self.damaged = False
         self.strays = Strays(geometry, len(schema.kinds), shard)
-        self._table = PartTable(schema, geometry)
+        self._owners = owners
+        self._copy = PartTable(schema, geometry)
         self._backlog: deque[Frame] = deque()
         self._backlog_bytes = 0
         self._whole_since = 0
@@ -92,10 +100,15 @@ class Feed:
         return self._whole_since <= position.tick and newest.tick - position.tick < RETAINED_TICKS
 
     def table(self) -> PartTable:
-        """The copy, with every frame applied."""
+        """The parts as of the newest frame. Raises NotNowError when they have gone on."""
+        newest, owners = self.newest, self._owners
+        if owners is not None:
+            if newest is None or (owners.epoch, owners.tick) != (newest.epoch, newest.tick):
+                raise NotNowError
+            return owners
         while self._backlog:
             self._apply_oldest()
-        return self._table
+        return self._copy
 
     def _judge(self, frame: Frame) -> Taken:
         newest = self.newest
@@ -109,7 +122,7 @@ class Feed:
         return Taken.RESET if frame.base == 0 else Taken.GAP
 
     def _start_anew(self, frame: Frame) -> None:
-        self._table.reset(frame.epoch)
+        self._copy.reset(frame.epoch)
         self._backlog.clear()
         self._backlog_bytes = 0
         self.fresh.clear()
@@ -125,6 +138,8 @@ class Feed:
             self.fresh.clear()
             self.chained = False
         self.strays.note(frame)
+        if self._owners is not None:
+            return
         self._backlog.append(frame)
         self._backlog_bytes += len(frame.blob)
         while (
@@ -138,7 +153,7 @@ class Feed:
         self._backlog_bytes -= len(frame.blob)
         report = Report(names=False)
         try:
-            self._table.apply_frame(
+            self._copy.apply_frame(
                 frame.blob, frame.offsets, frame.tick, frame.step, report, base=frame.base
             )
         except RemoteProtocolError:

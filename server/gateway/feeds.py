@@ -3,11 +3,12 @@
 Must not know: links, interest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from protocol.errors import ProtocolError
 from protocol.frame import Frame
 from protocol.geometry import Geometry
+from protocol.parts import PartTable
 from protocol.schema import Schema
 from server.gateway import limits
 from server.gateway.feed import Feed, Taken
@@ -21,9 +22,16 @@ class Feeds:
     """One feed for each shard of the world; frames of others are dropped."""
 
     def __init__(
-        self, schema: Schema, geometry: Geometry, shards: Sequence[int], post: Post
+        self,
+        schema: Schema,
+        geometry: Geometry,
+        shards: Sequence[int],
+        post: Post,
+        owners: Mapping[int, PartTable],
     ) -> None:
-        self.by_shard = {shard: Feed(schema, geometry, shard) for shard in shards}
+        self.by_shard = {
+            shard: Feed(schema, geometry, shard, owners.get(shard)) for shard in shards
+        }
         self.gaps = 0
         self.damaged = 0
         self._schema = schema

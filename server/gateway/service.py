@@ -12,15 +12,17 @@ link at once.
 Error handling: nothing that a client or a shard sends raises. A taken port raises ListenError.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import structlog
 import trio
 
 from protocol.errors import CloseCode
+from protocol.parts import PartTable
 from server.cluster.seams import Bus, Subscription
 from server.gateway import limits
-from server.gateway.core import Gateway, GatewayConfig, GatewayStatistics
+from server.gateway.core import NO_OWNERS, Gateway, GatewayConfig, GatewayStatistics
 from server.net.link import Link
 from server.net.listen import ListenConfig, Listening, listen
 from server.shard.mail import frame_subject, gateway_subject
@@ -139,10 +141,14 @@ async def run_gateway(
     host: str,
     port: int,
     listen_config: ListenConfig,
+    owners: Mapping[int, PartTable] = NO_OWNERS,
     task_status: trio.TaskStatus[RunningGateway] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve clients at `host`:`port` until shut down or cancelled. `schedule` is in trio's time."""
-    gateway = Gateway(config, bus.publish)
+    """Serve clients at `host`:`port` until shut down or cancelled. `schedule` is in trio's time.
+
+    `owners` are the tables of the shards that live in this process.
+    """
+    gateway = Gateway(config, bus.publish, owners)
     frames = bus.subscribe(frame_subject(config.world, "*"), buffer=limits.FRAMES_BUFFERED)
     mail = bus.subscribe(gateway_subject(config.world, config.name), buffer=limits.MAIL_BUFFERED)
     try:

@@ -19,6 +19,7 @@ from typing import Any
 
 from protocol import cbor
 from protocol.frame import Frame
+from protocol.parts import PartTable
 from protocol.schema import Schema
 from server.cluster.seams import Bus
 from server.shard import limits
@@ -305,6 +306,11 @@ class Shard:
         return self._outbox.acknowledged
 
     # --- for operators and tests -----------------------------------------------------------------
+
+    @property
+    def table(self) -> PartTable:
+        """The parts as they are published, for readers in this very process."""
+        return self._replication.table
 
     @property
     def guests(self) -> Guests:

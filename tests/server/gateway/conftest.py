@@ -270,7 +270,9 @@ class PuppetClient:
 class World:
     """One gateway, its puppet shards and clients, and the time."""
 
-    def __init__(self, shards: tuple[int, int] = (2, 1), *, reveal: bool = True) -> None:
+    def __init__(
+        self, shards: tuple[int, int] = (2, 1), *, reveal: bool = True, lends: bool = False
+    ) -> None:
         self.schema = Schema.from_data(DESCRIPTION)
         self.geometry = Geometry.grid(1024, 512, 64, [64.0, 200.0], shards=shards)
         self.dots: dict[int, Dot] = {}
@@ -286,8 +288,9 @@ class World:
             clients_max=100,
             tokens=TokenMaker(rng.bytes),
         )
-        self.gateway = Gateway(config, self.publish)
         self.shards = {shard: PuppetShard(self, shard) for shard in self.geometry.shards}
+        lent = {number: shard.table for number, shard in self.shards.items()} if lends else {}
+        self.gateway = Gateway(config, self.publish, lent)
         self.clients: list[PuppetClient] = []
         self.resumes: list[mail.Resume] = []
         self.tick_number = 0
