@@ -27,6 +27,12 @@ _MASKED: Final = 0x80
 _CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 _OPCODES: Final = frozenset((_CONTINUATION, _TEXT, _BINARY, _CLOSE, _PING, _PONG))
 _WHOLE_BINARY: Final = _FINAL | _BINARY
+_HEADER_BYTES: Final = 6  # of a short masked frame: two and the mask
+_SHORT_END: Final = _MASKED | 126  # the second byte of a short masked frame is below this
+# What a mask is multiplied with to cover so many bytes of payload, and by how many bits that is
+# too long then: big-endian numbers are aligned at their beginning.
+_REPEATS: Final = tuple(sum(1 << 32 * i for i in range((n + 3) // 4)) for n in range(126))
+_SURPLUS: Final = tuple(-n % 4 * 8 for n in range(126))
 
 
 class Inbound:
@@ -35,6 +41,18 @@ class Inbound:
     `surrendered`: the client said Close or broke the protocol, so that trio-websocket gets all the
     rest.
     """
+
+    __slots__ = (
+        "_bytes",
+        "_counted",
+        "_fragments",
+        "_frames",
+        "_held",
+        "_lent",
+        "_message_bytes",
+        "_sink",
+        "surrendered",
+    )
 
     def __init__(self, sink: Callable[[bytes], None]) -> None:
         self._sink = sink
@@ -58,6 +76,40 @@ class Inbound:
             return data
         buffer = self._held + data if self._held else data
         position = 0
+        if not self._lent and not self._fragments:
+            position = self._take_short(buffer, now)
+            if position == len(buffer):
+                self._held = b""
+                return b""
+        return self._take_any(buffer, position, now)
+
+    def _take_short(self, buffer: bytes, now: float) -> int:
+        """The common case: messages in one short frame each, from the beginning of `buffer`.
+
+        Where the first frame begins that is none of them, or is not complete.
+        """
+        position, size = 0, len(buffer)
+        while (
+            position + _HEADER_BYTES <= size
+            and buffer[position] == _WHOLE_BINARY
+            and _MASKED <= (second := buffer[position + 1]) < _SHORT_END
+        ):
+            length = second - _MASKED
+            start = position + _HEADER_BYTES
+            end = start + length
+            if end > size:
+                break
+            if self._counted:
+                self._counted = False
+            elif not self._frames.spend(1, now):
+                raise RemoteProtocolError("too many messages a second", CloseCode.RATE)
+            mask = int.from_bytes(buffer[start - 4 : start]) * _REPEATS[length] >> _SURPLUS[length]
+            self._sink((int.from_bytes(buffer[start:end]) ^ mask).to_bytes(length))
+            position = end
+        return position
+
+    def _take_any(self, buffer: bytes, position: int, now: float) -> bytes:
+        """Everything else, from `position` on; what is not complete is held."""
         lent = []
         while (span := _span(buffer, position)) is not None:
             start, end = span

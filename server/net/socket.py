@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from protocol.errors import CloseCode, RemoteProtocolError
 from server.net import limits
-from server.net.link import Closed, LinkStatistics, Sent
+from server.net.link import Closed, LinkStatistics
 from server.net.outbound import Outbound
 
 __all__ = ["SocketLink"]
@@ -19,6 +19,19 @@ __all__ = ["SocketLink"]
 class SocketLink:
     """A `link.Link`. `stop` ends the connection's tasks, which then write what is left."""
 
+    __slots__ = (
+        "_bytes_received",
+        "_closed",
+        "_inbox",
+        "_messages_received",
+        "_outbound",
+        "_peer",
+        "_stop",
+        "_stuck_at_bytes",
+        "_stuck_since",
+        "try_send",
+    )
+
     def __init__(
         self,
         peer: str,
@@ -26,6 +39,8 @@ class SocketLink:
         bytes_received: Callable[[], int],
         stop: Callable[[], None],
     ) -> None:
+        # Sends whole frames without waiting. No method: every link passes here in every tick.
+        self.try_send = outbound.push
         self._peer = peer
         self._outbound = outbound
         self._bytes_received = bytes_received
@@ -45,10 +60,6 @@ class SocketLink:
     def closed(self) -> Closed | None:
         """Why the link ended, None while it is open."""
         return self._closed
-
-    def try_send(self, frame: bytes) -> Sent:
-        """Send whole frames without waiting."""
-        return self._outbound.push(frame)
 
     def drain(self) -> list[bytes]:
         """Take the messages that have arrived, oldest first."""

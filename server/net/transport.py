@@ -7,13 +7,16 @@ Must not know: frames, WebSocket.
 """
 
 import socket
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import trio
 
 from server.net import limits
 
-__all__ = ["SocketTransport", "Transport"]
+__all__ = ["FULL", "SocketTransport", "Transport"]
+
+FULL: Final = (BlockingIOError, InterruptedError)  # nothing is wrong: try again when it is time
 
 _NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
@@ -21,8 +24,11 @@ _NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 class Transport(Protocol):
     """What a link's stream stands on. Every method may raise OSError when the peer is lost."""
 
-    def send(self, data: bytes | memoryview) -> int:
-        """Give bytes to the kernel; how many it took, 0 if it is full."""
+    @property
+    def send(self) -> Callable[[bytes | memoryview], int]:
+        """Gives bytes to the kernel; how many it took. If it is full, 0 or one of `FULL` raised:
+        the fan-out calls it so often that nothing may stand in between.
+        """
 
     def receive(self, bytes_max: int) -> bytes | None:
         """Bytes that have arrived, b"" at the end of the stream, None if there are none yet."""
@@ -51,19 +57,13 @@ class SocketTransport:
             # ours, where the next tick replaces it.
             connected.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, limits.NOTSENT_BYTES)
         self._socket = connected
-
-    def send(self, data: bytes | memoryview) -> int:
-        """Give bytes to the kernel; how many it took, 0 if it is full."""
-        try:
-            return self._socket.send(data)
-        except (BlockingIOError, InterruptedError):
-            return 0
+        self.send: Callable[[bytes | memoryview], int] = connected.send
 
     def receive(self, bytes_max: int) -> bytes | None:
         """Bytes that have arrived, b"" at the end of the stream, None if there are none yet."""
         try:
             return self._socket.recv(bytes_max)
-        except (BlockingIOError, InterruptedError):
+        except FULL:
             return None
 
     async def wait_writable(self) -> None:

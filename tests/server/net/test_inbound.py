@@ -1,10 +1,11 @@
 """Messages come out whole, in order and counted, whatever a client's frames look like."""
 
+import itertools
 from contextlib import suppress
 
 import pytest
 import wsproto.connection
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 
@@ -15,12 +16,12 @@ from server.net.inbound import Inbound
 MASK = b"\x11\x22\x33\x44"
 
 
-def frame(opcode: int, payload: bytes = b"", *, final: bool = True) -> bytes:
+def frame(opcode: int, payload: bytes = b"", *, final: bool = True, mask: bytes = MASK) -> bytes:
     length = len(payload)
     head = bytes(((0x80 if final else 0) | opcode, 0x80 | min(length, 126)))
     if length >= 126:
         head += length.to_bytes(2, "big")
-    return head + MASK + bytes(b ^ MASK[i % 4] for i, b in enumerate(payload))
+    return head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(payload))
 
 
 class Reader:
@@ -82,10 +83,52 @@ def test_arbitrary_bytes_give_messages_or_a_protocol_error(chunks):
             reader.feed(chunk)
 
 
-@given(st.binary(max_size=1000))
-def test_a_masked_payload_is_freed_of_its_mask(payload):
+short = st.binary(max_size=30).map(lambda payload: frame(2, payload))
+around_the_short_form = st.integers(120, 130).map(lambda length: frame(2, bytes(length)))
+any_frame = st.builds(
+    lambda opcode, payload, final: frame(opcode, payload, final=final),
+    st.sampled_from([0, 0, 1, 2, 2, 8, 9, 10, 11]),
+    st.binary(max_size=140),
+    st.booleans(),
+)
+streams = st.lists(
+    st.one_of(short, short, around_the_short_form, any_frame, st.binary(max_size=8)), max_size=12
+).map(b"".join)
+
+
+def outcome(pieces: list[bytes]) -> tuple[object, ...]:
+    """All that becomes of a stream which comes in these pieces."""
+    reader, error = Reader(), None
+    try:
+        for piece in pieces:
+            reader.feed(piece)
+    except RemoteProtocolError as raised:
+        error = (raised.code, raised.reason)
+    return reader.messages, reader.others, error
+
+
+@settings(max_examples=300)
+@given(streams, st.lists(st.integers(1, 60), min_size=1, max_size=20))
+def test_where_a_stream_is_cut_makes_no_difference(stream, sizes):
+    """Whole frames take a shorter way than those of which a part is missing."""
+    cuts = [0]
+    while cuts[-1] < len(stream):
+        cuts.append(cuts[-1] + sizes[len(cuts) % len(sizes)])
+    pieces = [stream[start:end] for start, end in itertools.pairwise(cuts)]
+    assert outcome(pieces) == outcome([stream[at : at + 1] for at in range(len(stream))])
+
+
+def test_a_flood_is_noticed_at_the_same_frame_however_it_comes():
+    flood = frame(2, b"x") * 301
+    in_one, bytewise = outcome([flood]), outcome([flood[at : at + 1] for at in range(len(flood))])
+    assert in_one == bytewise
+    assert len(in_one[0]) == limits.FRAMES_BURST
+
+
+@given(st.binary(max_size=1000), st.binary(min_size=4, max_size=4))
+def test_a_masked_payload_is_freed_of_its_mask(payload, mask):
     reader = Reader()
-    reader.feed(frame(2, payload))
+    reader.feed(frame(2, payload, mask=mask))
     assert reader.messages == [payload]
 
 

@@ -28,6 +28,8 @@ class FakeTransport:
     def send(self, data: bytes | memoryview) -> int:
         if self.lost:
             raise BrokenPipeError
+        if not self.granted:
+            raise BlockingIOError
         part = bytes(data[: self.granted])
         self.wire += part
         self.granted -= len(part)
@@ -162,6 +164,22 @@ async def test_an_empty_push_only_flushes():
     transport.grant(1000)
     assert outbound.push(b"") is Sent.ALL
     assert transport.wire == frame(bytes(100))
+
+
+@pytest.mark.parametrize("full", [BlockingIOError, InterruptedError, None])
+async def test_a_full_transport_takes_nothing_and_breaks_nothing(full):
+    class Full(FakeTransport):
+        def send(self, _: bytes | memoryview) -> int:
+            if full is not None:
+                raise full
+            return 0
+
+    outbound = Outbound(Full())
+    assert outbound.push(frame(b"x")) is Sent.FULL
+    assert (outbound.refused, outbound.partial, outbound.bytes_sent) == (1, 0, 0)
+    assert not outbound.waiting, "what was not begun is forgotten"
+    outbound.end()
+    assert outbound.push(b"") is Sent.FULL
 
 
 async def test_nothing_follows_a_close_frame():
