@@ -46,6 +46,7 @@ from protocol.parts import PartTable
 from protocol.replica import Replica
 from protocol.schema import Schema
 from server.cluster.bus import MemoryBus
+from server.observe.garbage import few_collections
 from server.shard.desk import Desk
 from server.shard.host import Shard, ShardConfig
 from server.shard.inbox import Inbox
@@ -268,7 +269,7 @@ def measure(
     inputs: list[int] = []
     applied: Any = 0
     gc.collect()
-    with watch.running():
+    with watch.running(), few_collections():  # as the server's process has it
         for tick in range(warm_ticks + ticks):
             frame = roaming.tick()
             lap = watch.lap()
