@@ -6,6 +6,7 @@ the leaves of a k-d tree and cover every cell exactly once; `version` names the 
 Cell index = row * columns + column. All rectangles are half open, in cells.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -167,6 +168,12 @@ class Geometry:
             for x in range(max(column - reach, 0), min(column + reach + 1, self.columns))
             if self._gap(x - column) ** 2 + self._gap(y - row) ** 2 < radius**2
         )
+
+    def cell_gap(self, one: int, other: int) -> float:
+        """How far two cells are apart at their nearest points, in units."""
+        row, column = divmod(one, self.columns)
+        other_row, other_column = divmod(other, self.columns)
+        return math.hypot(self._gap(column - other_column), self._gap(row - other_row))
 
     def _gap(self, difference: int) -> float:
         return max(abs(difference) - 1, 0) * self.cell

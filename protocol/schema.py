@@ -200,6 +200,7 @@ class Schema:
     kinds: tuple[Kind, ...]
     inputs: tuple[InputKind, ...]
     events: tuple[EventKind, ...]
+    rings: tuple[float, ...]
     data: Mapping[str, Any] = attrs.field(repr=False, eq=False)
 
     @classmethod
@@ -254,6 +255,7 @@ def _build(data: object) -> Schema:
             EventKind(_text(item["name"]), _fields(item["fields"]), bool(item["durable"]))
             for item in _list(data["events"], limits.EVENT_KINDS_MAX)
         ),
+        rings=tuple(_positive(radius) for radius in _list(data.get("rings", []), 2)),
         data=data,
     )
 

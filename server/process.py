@@ -168,6 +168,7 @@ def _gateway_config(schema: Schema, geometry: Geometry, settings: Settings) -> G
         schema=schema,
         geometry=geometry,
         clients_max=settings.clients_max,
+        client_bytes_per_s=settings.client_bytes_per_s,
         reveal=settings.reveal,
     )
 

@@ -43,6 +43,9 @@ class Settings:
         _help("Web origins that may connect; none given: only pages from this very server."),
     ] = ()
     clients_max: Annotated[int, _help("Clients that one process takes.")] = 4000
+    client_bytes_per_s: Annotated[
+        int, _help("Bytes a client is sent a second in the long run; a crowd beyond it is thinned.")
+    ] = 65536
     clients_per_address_max: Annotated[int, _help("Clients that one address may hold.")] = 1000
     resume_grace_s: Annotated[
         float, _help("How long a player's session waits for a lost link to come back.")
@@ -62,6 +65,7 @@ class Settings:
         _check_range("seed", self.seed, 0, 2**63 - 1)
         _check_range("clients-max", self.clients_max, 1, 100_000)
         _check_range("clients-per-address-max", self.clients_per_address_max, 1, 100_000)
+        _check_range("client-bytes-per-s", self.client_bytes_per_s, 1000, 10**9)
         _check_range("resume-grace-s", self.resume_grace_s, 0, 3600)
         _check_range("drain-s", self.drain_s, 0, 600)
         if not self.world or not self.world.isidentifier():

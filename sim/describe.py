@@ -41,6 +41,7 @@ def _described(game: "Game") -> dict[str, Any]:
         "cell": game.cell,
         "interest": list(game.radii),
         "jump": game.jump,
+        **({"rings": list(game.rings)} if game.rings else {}),
         "kinds": [_kind(spec) for spec in rules.kinds],
         "inputs": [_message(spec, "once") for spec in rules.inputs],
         "events": [_message(spec, "durable") for spec in rules.events],

@@ -28,7 +28,9 @@ class Game:
     """A game: its frame here, its kinds and rules by the decorators.
 
     `size` is the world's in units, `cell` the side of the squares of interest. `interest_radius` is
-    how far players see, one radius or one per class (`interest` says who has which class). `reach`
+    how far players see, one radius or one per class (`interest` says who has which class).
+    `interest_rings` are up to two smaller radii: beyond the first, players are told at half of the
+    rate, beyond the second at a quarter. `reach`
     is how far rules look beyond a shard's border, in units: ghosts of neighbours are known so far.
     A position further than `jump` units from where it was is a teleport. `history_s` is how far
     `World.rewound` can look back. `version` is the author's own, a part of the game's hash.
@@ -42,6 +44,7 @@ class Game:
         tick_hz: float = 20,
         cell: float = 64.0,
         interest_radius: float | Sequence[float] = 256.0,
+        interest_rings: Sequence[float] = (),
         reach: float = 0.0,
         jump: float = 64.0,
         history_s: float = 0.5,
@@ -53,6 +56,7 @@ class Game:
         self.cell = float(cell)
         radii = interest_radius if isinstance(interest_radius, Sequence) else (interest_radius,)
         self.radii = tuple(map(float, radii))
+        self.rings = tuple(map(float, interest_rings))
         self.reach = float(reach)
         self.jump = float(jump)
         self.history_s = float(history_s)
@@ -65,6 +69,8 @@ class Game:
         if not 1 <= len(self.radii) <= limits.INTEREST_CLASSES_MAX:
             most = limits.INTEREST_CLASSES_MAX
             raise DeclarationError(f"{name}: interest_radius has 1 to {most} classes.")
+        if len(self.rings) > 2 or list(self.rings) != sorted(set(self.rings)):
+            raise DeclarationError(f"{name}: interest_rings has up to two radii, ascending.")
         if not reach >= 0 or not 0 <= history_s <= limits.HISTORY_S_MAX:
             most_s = limits.HISTORY_S_MAX
             raise DeclarationError(f"{name}: reach is at least 0, history_s 0 to {most_s} s.")
@@ -293,3 +299,4 @@ def _frame(game: Game) -> Iterator[tuple[str, float]]:
     yield from zip(("width", "height"), game.size, strict=True)
     yield from (("tick_hz", game.hz), ("cell", game.cell), ("jump", game.jump))
     yield from ((f"interest_radius[{index}]", radius) for index, radius in enumerate(game.radii))
+    yield from ((f"interest_rings[{index}]", radius) for index, radius in enumerate(game.rings))

@@ -14,7 +14,8 @@ class GatewayConfig:
     """What a gateway must know of its world.
 
     `name` is one token of a bus subject, and of this very run: shards take who writes under it for
-    the one that holds the sessions' links.
+    the one that holds the sessions' links. What a client would be sent beyond `client_bytes_per_s`
+    in the long run is thinned.
     """
 
     name: str
@@ -22,6 +23,7 @@ class GatewayConfig:
     schema: Schema
     geometry: Geometry
     clients_max: int = 4000
+    client_bytes_per_s: float = 64 * 1024
     reveal: bool = False
     conditions: str = ""
     tokens: TokenMaker = attrs.field(factory=TokenMaker)

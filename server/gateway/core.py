@@ -30,6 +30,7 @@ from server.gateway.post import Post, Publish
 from server.gateway.roster import Roster
 from server.gateway.scores import ScoreBoard
 from server.gateway.sessions import Sessions
+from server.gateway.streams import Streams
 from server.net.frames import frame as whole_frame
 from server.net.link import Link
 
@@ -56,7 +57,7 @@ class Gateway:
         self._shards = geometry.shards
         self._post = Post(publish, config.world, config.name)
         self._feeds = Feeds(config.schema, geometry, self._shards, self._post, owners)
-        self._interests = Interests(geometry)
+        self._interests = Interests(geometry, config.schema.rings)
         self._sessions = Sessions(self._interests, self._post)
         self._detached = Detached()
         self._roster = Roster(
@@ -76,6 +77,7 @@ class Gateway:
         self._scores = ScoreBoard()
         self._news = News()
         self._counters = FanOutCounters()
+        self._streams = Streams(config.client_bytes_per_s / config.schema.hz)
         self._baseline = Baseline(0, {})
         self._clock = AwakeClock()
         self._waiting_frames: list[bytes] | None = None
@@ -154,6 +156,7 @@ class Gateway:
             self._feeds.by_shard,
             news=self._news,
             counters=self._counters,
+            streams=self._streams,
             broadcast=self._scores_frame(now),
         )
         fan_out.prepare(self._sessions.take_moved())
@@ -176,6 +179,7 @@ class Gateway:
 
     def _finish(self, fan_out: FanOut, now: float) -> None:
         self._baseline = fan_out.baseline
+        self._streams.settle()
         self._feeds.composed()
         self._news = News()
         waiting, self._waiting_frames = self._waiting_frames or [], None

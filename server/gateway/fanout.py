@@ -9,6 +9,7 @@ Must not know: sessions' rules, mail, the bus.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import attrs
 
@@ -17,9 +18,11 @@ from server.gateway.baseline import Baseline
 from server.gateway.bodies import Bodies, Body
 from server.gateway.events import messages_of
 from server.gateway.feed import Feed, NotNowError
+from server.gateway.followers import Followers
 from server.gateway.interest import Interest
 from server.gateway.links import LinkState
 from server.gateway.news import News
+from server.gateway.streams import Streams, warm
 from server.net.frames import binary_header
 from server.net.link import Sent
 
@@ -47,6 +50,7 @@ class FanOut:
         *,
         news: News,
         counters: FanOutCounters,
+        streams: Streams,
         broadcast: bytes = b"",
     ) -> None:
         self.baseline = Baseline(
@@ -61,13 +65,21 @@ class FanOut:
         self._has_tail = bool(news or broadcast)
         self._on_time: dict[Interest, tuple[int, bytes]] = {}
         self._heads: dict[tuple[int, int], bytes] = {}
+        self._tails: dict[Interest, bytes] = {}
         self._counters = counters
+        self._feeds = feeds
+        self._streams = streams
+        self._followers = Followers(feeds, tick, streams)
 
     def prepare(self, moved: Iterable[LinkState]) -> None:
         """Get ready for links whose interest has changed."""
         self._bodies.prepare(
-            (state.sent, state.interest) for state in moved if state.interest is not None
+            (state.sent, state.interest)
+            for state in moved
+            if state.interest is not None and not state.interest.rings
         )
+        with suppress(NotNowError):
+            warm(self._streams.ringed(), self._feeds)
 
     def write_all(self, states: Iterable[LinkState], now: float) -> Iterator[LinkState]:
         """Write to `states`, one after the other; gives each that it has written to.
@@ -91,12 +103,13 @@ class FanOut:
                 and chained
                 and not state.special
                 and state.private is None
+                and state.follows is None
                 and interest is not None
                 and not flow.late(now)
+                and (body := bodies.get(interest) or self._on_time_body(interest))
             ):
                 key = state.applied, state.margin
                 head = self._heads.get(key) or self._head(*key)
-                body = bodies.get(interest) or self._on_time_body(interest)
                 data = b"".join((binary_header(len(head) + body[0]), head, body[1]))
                 if state.link.try_send(data) is full:
                     self._postpone(state)
@@ -117,18 +130,40 @@ class FanOut:
             self._postpone(state)
             return
         try:
-            body = self._body(state, interest)
+            if self._followers.concerns(state, interest):
+                self._write_follower(state, interest, now)
+            else:
+                self._write_exception(state, interest, self._body(state, interest), now)
         except NotNowError:
             self._postpone(state)
-        else:
-            self._write_exception(state, interest, body, now)
 
-    def _on_time_body(self, interest: Interest) -> tuple[int, bytes]:
+    def _write_follower(self, state: LinkState, interest: Interest, now: float) -> None:
+        """A link that is not told everything at every tick, or was not until now."""
+        if not state.special and state.private is None:
+            groups = self._followers.shared(state, interest)
+            if groups is not None:
+                head = snapshot_head(self._tick, state.applied, state.margin, None, ())
+                tail = self._tail(interest) if self._has_tail else b""
+                data = b"".join((binary_header(len(head) + len(groups)), head, groups, tail))
+                if self._send(state, data, now):
+                    state.baseline = self.baseline
+                else:
+                    self._postpone(state)
+                return
+        told = self._followers.tell(state, interest)
+        if self._write_exception(state, interest, Body(told.groups, told.dropped), now):
+            state.follows, state.lags = told.follows, told.lags
+
+    def _on_time_body(self, interest: Interest) -> tuple[int, bytes] | None:
         """What follows the head of a snapshot: the length of its groups; the groups, and whatever
-        messages come after it.
+        messages come after it. None for an interest that is not told everything at every tick.
         """
+        if self._streams.of(interest) is not None:
+            return None
         groups = self._bodies.on_time(interest).groups
-        tail = self._events_of(interest) + self._broadcast if self._has_tail else b""
+        if self._streams.crowded(interest, len(groups), self._previous.positions):
+            return None
+        tail = self._tail(interest) if self._has_tail else b""
         body = self._on_time[interest] = len(groups), groups + tail
         return body
 
@@ -136,7 +171,8 @@ class FanOut:
 
     def _write_exception(
         self, state: LinkState, interest: Interest, body: Body, now: float
-    ) -> None:
+    ) -> bool:
+        """Whether the link has taken it."""
         self._counters.exceptions += 1
         self._queue_news(state)
         head = self._private_head(state, body.dropped)
@@ -149,6 +185,9 @@ class FanOut:
             messages.append(scores)
         if self._send(state, b"".join(messages), now):
             self._settle(state, interest)
+            return True
+        self._followers.skip(state)
+        return False
 
     def _body(self, state: LinkState, interest: Interest) -> Body:
         baseline = state.baseline
@@ -176,6 +215,7 @@ class FanOut:
         """The link gets nothing now: keep what must not be lost."""
         self._counters.late += state.interest is not None
         self._queue_news(state)
+        self._followers.skip(state)
         if self._broadcast:
             state.scores = self._broadcast
             state.special = True
@@ -204,6 +244,12 @@ class FanOut:
 
     def _private_head(self, state: LinkState, dropped: tuple[int, ...]) -> bytes:
         return snapshot_head(self._tick, state.applied, state.margin, state.private, dropped)
+
+    def _tail(self, interest: Interest) -> bytes:
+        tail = self._tails.get(interest)
+        if tail is None:
+            tail = self._tails[interest] = self._events_of(interest) + self._broadcast
+        return tail
 
     def _events_of(self, interest: Interest) -> bytes:
         frames = []

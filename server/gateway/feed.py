@@ -27,6 +27,9 @@ from server.shard.schedule import FULL_SPEED, runs
 __all__ = ["Feed", "NotNowError", "Taken"]
 
 
+STEPS_REMEMBERED = 8  # twice as many as the outermost ring waits
+
+
 class NotNowError(Exception):
     """The table has gone on to a tick that is not in the frames yet: ask again at the next one."""
 
@@ -62,6 +65,7 @@ class Feed:
         self._backlog: deque[Frame] = deque()
         self._backlog_bytes = 0
         self._whole_since = 0
+        self._steps: deque[tuple[int, int]] = deque(maxlen=STEPS_REMEMBERED)
 
     @property
     def position(self) -> Position | None:
@@ -72,6 +76,12 @@ class Feed:
     def tick(self) -> int:
         """The newest tick that is held, 0 before the first frame."""
         return self.newest.tick if self.newest else 0
+
+    def tick_of_step_ago(self, steps: int) -> int | None:
+        """The tick of the frame so many steps before the newest; None if it is not known."""
+        newest = self.newest
+        wanted = newest.step - steps if newest is not None else -1
+        return next((tick for step, tick in self._steps if step == wanted), None)
 
     def runs(self, tick: int) -> bool:
         """Whether the shard, at the speed that it announced last, runs at `tick`."""
@@ -133,6 +143,7 @@ class Feed:
 
     def _keep(self, frame: Frame) -> None:
         self.newest = frame
+        self._steps.append((frame.step, frame.tick))
         self.fresh.append(frame)
         if len(self.fresh) > limits.FRAMES_CHAINED:
             self.fresh.clear()

@@ -7,7 +7,8 @@ interest is everything.
 Must not know: links, frames.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import attrs
 
@@ -22,7 +23,8 @@ class Interest:
     """Some cells, ascending, and how the shards' rectangles divide them.
 
     Compared by identity: `Interests` makes one object for each set. `links` counts those that
-    receive it.
+    receive it. `rings` are the cells that are told of more seldom: at every 2nd or 4th step, as
+    1 or 2.
     """
 
     cells: tuple[int, ...]
@@ -30,13 +32,15 @@ class Interest:
     by_shard: Mapping[int, tuple[int, ...]]
     everything: bool = False
     links: int = 0
+    rings: Mapping[int, int] = MappingProxyType({})
 
 
 class Interests:
     """Makes and keeps the Interest objects of one geometry."""
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, rings: Sequence[float] = ()) -> None:
         self._geometry = geometry
+        self._rings = tuple(rings)
         self._known: dict[tuple[int, int], Interest] = {}
         self.everything = self._make(tuple(range(geometry.cells)), everything=True)
 
@@ -54,6 +58,7 @@ class Interests:
                 self._forget_unused()
             cells = self._geometry.interest_cells(centre, radius_class)
             found = self._known[key] = self._make(cells)
+            found.rings = self._rings_of(cells, centre)
         return found
 
     def exists(self, centre: int, radius_class: int) -> bool:
@@ -75,6 +80,14 @@ class Interests:
             {shard: tuple(own) for shard, own in sorted(by_shard.items())},
             everything,
         )
+
+    def _rings_of(self, cells: tuple[int, ...], centre: int) -> Mapping[int, int]:
+        """In which ring each cell is that is not in the innermost one."""
+        rings = {
+            cell: sum(self._geometry.cell_gap(centre, cell) >= radius for radius in self._rings)
+            for cell in cells
+        }
+        return {cell: ring for cell, ring in rings.items() if ring}
 
     def _forget_unused(self) -> None:
         self._known = {key: interest for key, interest in self._known.items() if interest.links}

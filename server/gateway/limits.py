@@ -34,6 +34,12 @@ OUTBOX_MESSAGES: Final = 32  # single messages waiting for one link; at more it 
 EVENTS_QUEUED: Final = 256  # per link; the oldest that may expire goes, else closed with resume
 EVENT_S: Final = 1.0  # an event of a cell that could not be sent for so long is dropped
 
+# --- budgets -------------------------------------------------------------------------------------
+BUDGET_BURST: Final = 4  # ticks' worth of a client's bytes that may be sent at one tick
+STREAM_PARTS: Final = (
+    4096  # parts that a thinned interest remembers; at more, gone ones are dropped
+)
+
 # --- frames --------------------------------------------------------------------------------------
 FRAMES_CHAINED: Final = 4  # frames of one shard in one snapshot; with more, links get one delta
 # Frames of one shard that are not applied to the gateway's own copy; at more the oldest is. They

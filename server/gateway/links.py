@@ -16,6 +16,7 @@ from server.gateway.baseline import Baseline
 from server.gateway.events import EventQueue
 from server.gateway.interest import Interest
 from server.gateway.lateness import Flow
+from server.gateway.streams import Lags, Stream
 from server.gateway.tokens import Token
 from server.net.link import Link
 from server.shard.mail import Input
@@ -57,6 +58,8 @@ class Playing:
 class LinkState:
     """One link. Compared by identity.
 
+    `follows` is the stream that it is told in step with, except for the parts in which it `lags`.
+
     `special` tells the fan-out that there is more to do than one join and one send: messages in
     `outbox`, events that wait, scores, or cells to repair.
     """
@@ -75,6 +78,8 @@ class LinkState:
     interest: Interest | None = None
     sent: Interest | None = None
     baseline: Baseline | None = None
+    follows: Stream | None = None
+    lags: Lags = attrs.field(factory=dict)
     flow: Flow = attrs.field(factory=Flow)
     applied: int = 0
     margin: int = 0

@@ -271,9 +271,15 @@ class World:
     """One gateway, its puppet shards and clients, and the time."""
 
     def __init__(
-        self, shards: tuple[int, int] = (2, 1), *, reveal: bool = True, lends: bool = False
+        self,
+        shards: tuple[int, int] = (2, 1),
+        *,
+        reveal: bool = True,
+        lends: bool = False,
+        rings: tuple[float, ...] = (),
+        budget: float = 1 << 20,
     ) -> None:
-        self.schema = Schema.from_data(DESCRIPTION)
+        self.schema = Schema.from_data(DESCRIPTION | {"rings": list(rings)})
         self.geometry = Geometry.grid(1024, 512, 64, [64.0, 200.0], shards=shards)
         self.dots: dict[int, Dot] = {}
         self.published: Counter[str] = Counter()
@@ -286,6 +292,7 @@ class World:
             geometry=self.geometry,
             reveal=reveal,
             clients_max=100,
+            client_bytes_per_s=budget,
             tokens=TokenMaker(rng.bytes),
         )
         self.shards = {shard: PuppetShard(self, shard) for shard in self.geometry.shards}
