@@ -1,8 +1,8 @@
 """One accepted connection from its first byte to its last.
 
-The stages: handshake under a deadline; conversation, in which trio-websocket answers pings and
-closing while messages go straight to the link; the end, in which what is left is written within
-`limits.CLOSE_S`, and the socket is closed by force in any case.
+The stages: handshake under a deadline; conversation, in which the listener's drain reads, messages
+go straight to the link, and trio-websocket answers pings and closing; the end, in which what is
+left is written within `limits.CLOSE_S`, and the socket is closed by force in any case.
 
 Error handling: nothing that a client does raises out of `run`. Only cancellation does.
 """
@@ -17,6 +17,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from protocol.errors import CloseCode
 from server.net import limits
 from server.net.doors import Doors
+from server.net.drain import Drain
 from server.net.frames import close_frame
 from server.net.handshake import SUBPROTOCOL, refusal
 from server.net.inbound import Inbound
@@ -43,6 +44,7 @@ class Connection:
         peer: str,
         *,
         doors: Doors,
+        drain: Drain,
         origins: Collection[str],
         on_link: OnLink,
     ) -> None:
@@ -56,7 +58,7 @@ class Connection:
         self._web_socket: WebSocketConnection | None = None
         self._transport = SocketTransport(connected)
         self._outbound = Outbound(self._transport, self._flush_soon)
-        self._stream = LinkStream(self._transport, self._outbound, self._tasks.cancel)
+        self._stream = LinkStream(self._transport, self._outbound, drain, self._tasks.cancel)
 
     async def run(self) -> None:
         """Serve the connection until it is closed."""
@@ -67,6 +69,7 @@ class Connection:
             # With a star: a cancellation from outside may come in one group with what failed.
             closed = self._blame(errors)
         finally:
+            self._stream.stop_reading()
             if self.link is not None:
                 self.link.end(closed)
             await self._finish()

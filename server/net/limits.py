@@ -19,6 +19,8 @@ BYTES_PER_S: Final = 64.0 * 1024  # sustained; more close with 4429
 BYTES_BURST: Final = 256.0 * 1024
 INBOX_MESSAGES: Final = 512  # waiting to be drained; more close with 1008
 RECEIVE_BYTES: Final = 4 * 1024  # taken from the kernel at once, so that one flood yields often
+DRAIN_S: Final = 0.005  # how long reading rests between turns: what arrives meanwhile waits
+DRAIN_SOCKETS: Final = 128  # read in one go, about a millisecond; then other tasks have their turn
 
 # --- what waits to be sent -----------------------------------------------------------------------
 NOTSENT_BYTES: Final = 4 * 1024  # the kernel says no when so much was never sent even once
@@ -38,6 +40,8 @@ if FRAMES_BURST < INBOX_MESSAGES / 2:
     raise AssertionError("the flood's count must not hide behind the inbox")
 if INBOX_MESSAGES <= FRAMES_BURST:
     raise AssertionError("whoever keeps to the rate must not overfill the inbox at once")
+if RECEIVE_BYTES < BYTES_PER_S * DRAIN_S * 4:
+    raise AssertionError("what keeps to the rate must never pile up behind the pauses")
 if BYTES_BURST < 4 * MESSAGE_BYTES:
     raise AssertionError("several of the longest messages must be welcome")
 if CLOSE_S > HANDSHAKE_S:

@@ -11,6 +11,7 @@ import os
 import resource
 import socket
 from collections.abc import Callable
+from contextlib import closing
 from typing import Final
 
 import attrs
@@ -21,6 +22,7 @@ from server.net import limits
 from server.net.binding import ListenError, bind, close_all
 from server.net.connection import Connection, OnLink
 from server.net.doors import Doors, origin_of
+from server.net.drain import Drain
 from server.net.socket import SocketLink
 
 __all__ = ["ListenConfig", "ListenError", "ListenStatistics", "Listening", "listen"]
@@ -109,10 +111,10 @@ async def listen(
     `limits.CLOSE_S`. Error handling: raises ListenError when the address cannot be had; nothing
     that a client does raises.
     """
-    server = _Server(on_link, config or ListenConfig())
     listeners = await bind(host, port)
     try:
-        await server.run(listeners, task_status)
+        with closing(Drain()) as drain:
+            await _Server(on_link, config or ListenConfig(), drain).run(listeners, task_status)
     finally:
         close_all(listeners)
 
@@ -120,9 +122,10 @@ async def listen(
 class _Server:
     """The connections of one call of `listen`."""
 
-    def __init__(self, on_link: OnLink, config: ListenConfig) -> None:
+    def __init__(self, on_link: OnLink, config: ListenConfig, drain: Drain) -> None:
         self._on_link = on_link
         self._config = config
+        self._drain = drain
         self._doors = Doors(
             connections_max=config.connections_max,
             per_address_max=config.clients_per_address_max,
@@ -148,6 +151,7 @@ class _Server:
         addresses = [listener.getsockname()[:2] for listener in listeners]
         async with trio.open_nursery() as services:
             services.start_soon(self._sweep)
+            services.start_soon(self._drain.run)
             async with trio.open_nursery() as connections:
                 task_status.started(Listening(addresses, self.statistics, accepting, empty))
                 with accepting:
@@ -182,6 +186,7 @@ class _Server:
                 connected,
                 peer,
                 doors=self._doors,
+                drain=self._drain,
                 origins=self._config.origins,
                 on_link=self._welcome,
             )

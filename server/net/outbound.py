@@ -16,7 +16,7 @@ from typing import Final
 import trio
 
 from server.net.link import Sent
-from server.net.transport import FULL, Transport
+from server.net.transport import NOT_NOW, Transport
 
 __all__ = ["Outbound"]
 
@@ -189,7 +189,7 @@ class Outbound:
 
     def _refuse(self, error: OSError) -> int:
         """The transport took nothing: it is full, or the peer is lost."""
-        if not isinstance(error, FULL):
+        if not isinstance(error, NOT_NOW):
             # The reader hears of it too, and ends the link with the reason.
             self._broken = True
             self._remainder = b""

@@ -13,10 +13,11 @@ from typing import Final, Protocol
 import trio
 
 from server.net import limits
+from server.net.drain import Drain, OnReadable
 
-__all__ = ["FULL", "SocketTransport", "Transport"]
+__all__ = ["NOT_NOW", "SocketTransport", "Transport"]
 
-FULL: Final = (BlockingIOError, InterruptedError)  # nothing is wrong: try again when it is time
+NOT_NOW: Final = (BlockingIOError, InterruptedError)  # nothing is wrong: try again when it is time
 
 _NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 
@@ -26,18 +27,27 @@ class Transport(Protocol):
 
     @property
     def send(self) -> Callable[[bytes | memoryview], int]:
-        """Gives bytes to the kernel; how many it took. If it is full, 0 or one of `FULL` raised:
+        """Gives bytes to the kernel; how many it took. If it is full, 0 or one of `NOT_NOW` raised:
         the fan-out calls it so often that nothing may stand in between.
         """
 
-    def receive(self, bytes_max: int) -> bytes | None:
-        """Bytes that have arrived, b"" at the end of the stream, None if there are none yet."""
+    @property
+    def receive(self) -> Callable[[int], bytes]:
+        """Gives at most so many bytes that have arrived, b"" at the end of the stream; raises one
+        of `NOT_NOW` if there are none yet.
+        """
 
     async def wait_writable(self) -> None:
         """Wait until `send` may take something."""
 
     async def wait_readable(self) -> None:
         """Wait until `receive` may have something."""
+
+    def enter(self, drain: Drain, on_readable: OnReadable) -> None:
+        """Let `drain` call `on_readable`, which can then `receive`, until `leave` or `close`."""
+
+    def leave(self) -> None:
+        """Leave the drain, if it is in one."""
 
     def shut(self) -> None:
         """Tell the peer that nothing more is sent."""
@@ -49,6 +59,8 @@ class Transport(Protocol):
 class SocketTransport:
     """A `Transport` over a connected TCP socket, which it owns from now on."""
 
+    __slots__ = ("_drain", "_socket", "receive", "send")
+
     def __init__(self, connected: socket.socket) -> None:
         connected.setblocking(False)  # noqa: FBT003 - the only way to call it
         connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -57,14 +69,9 @@ class SocketTransport:
             # ours, where the next tick replaces it.
             connected.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, limits.NOTSENT_BYTES)
         self._socket = connected
+        self._drain: Drain | None = None
         self.send: Callable[[bytes | memoryview], int] = connected.send
-
-    def receive(self, bytes_max: int) -> bytes | None:
-        """Bytes that have arrived, b"" at the end of the stream, None if there are none yet."""
-        try:
-            return self._socket.recv(bytes_max)
-        except FULL:
-            return None
+        self.receive: Callable[[int], bytes] = connected.recv
 
     async def wait_writable(self) -> None:
         """Wait until `send` may take something."""
@@ -74,6 +81,18 @@ class SocketTransport:
         """Wait until `receive` may have something."""
         await trio.lowlevel.wait_readable(self._socket.fileno())
 
+    def enter(self, drain: Drain, on_readable: OnReadable) -> None:
+        """Let `drain` call `on_readable` until `leave` or `close`. After `close` it never will."""
+        if self._socket.fileno() >= 0:
+            drain.enter(self._socket.fileno(), on_readable)
+            self._drain = drain
+
+    def leave(self) -> None:
+        """Leave the drain, if it is in one."""
+        if self._drain is not None:
+            self._drain.leave(self._socket.fileno())
+            self._drain = None
+
     def shut(self) -> None:
         """Tell the peer that nothing more is sent."""
         self._socket.shutdown(socket.SHUT_WR)
@@ -81,5 +100,6 @@ class SocketTransport:
     def close(self) -> None:
         """Let go of the socket; tasks that wait for it get trio.ClosedResourceError."""
         if self._socket.fileno() >= 0:
+            self.leave()
             trio.lowlevel.notify_closing(self._socket.fileno())
             self._socket.close()

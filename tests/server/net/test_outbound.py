@@ -5,6 +5,7 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from server.net.drain import Drain, OnReadable
 from server.net.frames import FrameReader, close_frame, frame
 from server.net.link import Sent
 from server.net.outbound import Outbound
@@ -43,8 +44,14 @@ class FakeTransport:
     async def wait_readable(self) -> None:
         await trio.sleep_forever()
 
-    def receive(self, bytes_max: int) -> bytes | None:  # noqa: ARG002 - the seam has it
-        return None
+    def receive(self, bytes_max: int) -> bytes:
+        raise NotImplementedError
+
+    def enter(self, drain: Drain, on_readable: OnReadable) -> None:
+        raise NotImplementedError
+
+    def leave(self) -> None:
+        pass
 
     def shut(self) -> None:
         pass
