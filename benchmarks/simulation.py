@@ -189,11 +189,9 @@ class Followers:
 
 
 def _snapshot(frame: Frame, data: bytes) -> Snapshot:
-    updates: Any = cbor.loads_arrays(data)
-    group = Group(frame.shard, frame.epoch, 0, frame.step, updates)
-    return Snapshot(
-        tick=frame.tick, applied=0, margin=0, private=None, dropped=(), groups=(group,)
-    )  # fmt: skip
+    updates: Any = cbor.loads(data)
+    group = Group(frame.shard, frame.epoch, 0, frame.tick - frame.step, updates)
+    return Snapshot(tick=frame.tick, groups=(group,))
 
 
 def _rows_of_world(roaming: Roaming, cells: Sequence[int] | None) -> list[Any]:

@@ -19,7 +19,7 @@ from protocol import courses
 from protocol.batch import Batch, Section, bits
 from protocol.checksum import EMPTY_CRC, checksums
 from protocol.keys import Keys
-from protocol.slab import FIELD, JUMPED, NEVER, SPEED, STEP0, Slab
+from protocol.slab import JUMPED, NEVER, SPEED, STEP0, Slab
 
 __all__ = ["Report", "Unsynced", "apply_batch"]
 
@@ -169,8 +169,8 @@ class _Applier:
         rows = slab.enter(self._places[of], slots, ids, self._tick)
         if self._report.names:
             self._report.entered += zip(ids.tolist(), repeat(self._kind), rows.tolist())
-        for index in range(len(slab.kind.fields)):
-            self._store(index, rows, columns[index])
+        for index, field in enumerate(slab.kind.fields):
+            slab.values[field.name][rows] = self._absolute(index, rows, columns[index])
         if slab.kind.course is not None:
             self._set(rows, columns[-5:])
 
@@ -183,18 +183,20 @@ class _Applier:
         end = 0
         if batch.turn is not None:
             start, end = end, end + len(batch.turn.columns[0])
-            self._turn(rows[start:end], *batch.turn.columns)
+            vx, vy, ages, *heading = batch.turn.columns
+            self._turn(rows[start:end], vx, vy, ages)
+            self._steer(rows[start:end], heading)
             report.turned += ids[start:end]
         if batch.set is not None:
             start, end = end, end + len(batch.set.columns[0])
-            self._set(rows[start:end], batch.set.columns)
+            self._set(rows[start:end], batch.set.columns[:5])
+            self._steer(rows[start:end], batch.set.columns[5:])
             slab.stamp_courses(rows[start:end], self._tick)
             slab.ticks[rows[start:end], JUMPED] = self._tick
             report.set += ids[start:end]
         for index, section in batch.fields.items():
             start, end = end, end + len(section.columns[0])
-            self._store(index, rows[start:end], section.columns[0])
-            slab.ticks[rows[start:end], FIELD + index] = self._tick
+            self._store(index, rows[start:end], *section.columns)
             report.changed += ids[start:end]
 
     def _turn(self, rows: Ints, vx: Column, vy: Column, ages: Column) -> None:
@@ -218,12 +220,32 @@ class _Applier:
         course[:, STEP0] = self._step - course[:, STEP0]
         self._slab.course[rows] = course
 
-    def _store(self, index: int, rows: Ints, column: Column) -> None:
+    def _steer(self, rows: Ints, heading: list[Column]) -> None:
+        """What the course follows from, if there is such a field."""
+        form = self._slab.kind.course
+        if heading:
+            assert form is not None, "only then it is told"
+            assert form.heading is not None, "only then it is told"
+            field = self._slab.kind.fields[form.heading.field]
+            self._slab.values[field.name][rows] = heading[0]
+
+    def _store(
+        self, index: int, rows: Ints, column: Column, differs: npt.NDArray[np.bool_] | None = None
+    ) -> None:
+        """Values of a field that changed; differences where `differs`."""
+        values = self._absolute(index, rows, column)
+        if differs is not None:
+            held = self._slab.values[self._slab.kind.fields[index].name][rows]
+            values = np.where(differs, held + column, values)
+        self._slab.change(index, rows, values, self._tick)
+
+    def _absolute(self, index: int, rows: Ints, column: Column) -> Column:
+        """Positions count from their cell's corner while they travel."""
         slab = self._slab
-        field = slab.kind.fields[index]
-        if field.axis is not None:
-            column = column + slab.origin[slab.part[rows], field.axis].astype(column.dtype)
-        slab.values[field.name][rows] = column
+        axis = slab.kind.fields[index].axis
+        if axis is not None:
+            column = column + slab.origin[slab.part[rows], axis].astype(column.dtype)
+        return column
 
     def _check(self, batch: Batch) -> None:
         self._report.crc_checks += len(batch.crc)

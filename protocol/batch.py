@@ -58,8 +58,9 @@ class Batch:
     """Updates of one kind, of different parts. Age 0 is a keyframe; `keyframes`: there is one.
 
     Columns of `leave`: the codes; of `enter`: ids, fields, then x0, y0, vx, vy, age of kinds with a
-    course; of `turn`: vx, vy, age; of `set`: x0, y0, vx, vy, age; of a field: its values as they
-    travel. `crc` are (update, CRC).
+    course; of `turn`: vx, vy, age; of `set`: x0, y0, vx, vy, age; in both, of kinds with a heading,
+    that comes last. Of a field: its values as they travel and, if some are differences, which.
+    `crc` are (update, CRC).
     """
 
     keys: list[int]

@@ -1,4 +1,5 @@
-"""CBOR as Shoal speaks it: a strict subset of RFC 8949, with the typed arrays of RFC 8746.
+"""CBOR as Shoal speaks it: a strict subset of RFC 8949. Frames on the bus have the typed arrays of
+RFC 8746 besides.
 
 Definite lengths only, text or byte strings as map keys, no NaN and no infinity, no simple values
 but false, true and null, nothing after the item. Reading checks and blames the peer; writing

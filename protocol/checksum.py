@@ -23,9 +23,14 @@ EMPTY_CRC: Final = zlib.crc32(bytes(8))
 _COURSE: Final = tuple(np.dtype(code) for code in ("<i8", "<i8", "<i4", "<i4", "<i8"))
 
 
-def crc_due(tick: int, key: Any) -> Any:
-    """Whether the updates of a part carry its CRC at `tick`; `key` is a number or a column."""
-    return (tick + key) % limits.CRC_TICKS == 0
+def crc_due(tick: int, key: Any, since: int | None) -> Any:
+    """Whether the update of a part at `tick` carries its CRC; `key` is a number or a column.
+
+    It does once in `limits.CRC_TICKS`: if a turn of the part came after its baseline `since`, or
+    comes now, for who holds nothing.
+    """
+    age = 1 if since is None else tick - since
+    return (tick + key) % limits.CRC_TICKS < age
 
 
 def checksums(slab: Slab, places: npt.NDArray[np.int64]) -> list[int]:

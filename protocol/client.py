@@ -348,17 +348,21 @@ class Client:
         self._resync.update(changes.resync)
         if self.playback is not None:
             self.playback.feed(replica, changes, shown=timeline.shown)
-        if snapshot.applied > self._acked_seq:
-            self._acked_seq = snapshot.applied
-            self._pacer.report(snapshot.margin, now, self._round_trip.seconds)
-        while self._unacknowledged and self._unacknowledged[0].seq <= snapshot.applied:
-            self._unacknowledged.popleft()
+        if snapshot.report is not None:
+            self._take_report(*snapshot.report, now)
         if snapshot.private is not None:
             self._take_private(snapshot.private)
         if self.foresight is not None:
-            self.foresight.snapshot(replica, self.private, snapshot.applied)
+            self.foresight.snapshot(replica, self.private, self._acked_seq)
         if self.on_changes is not None:
             self.on_changes(changes)
+
+    def _take_report(self, applied: int, margin: int, now: float) -> None:
+        if applied > self._acked_seq:
+            self._acked_seq = applied
+            self._pacer.report(margin, now, self._round_trip.seconds)
+        while self._unacknowledged and self._unacknowledged[0].seq <= applied:
+            self._unacknowledged.popleft()
 
     def _take_private(self, private: messages.Private) -> None:
         schema = self.schema

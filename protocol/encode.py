@@ -1,8 +1,9 @@
 """Parts as updates in bytes, from any retained tick or from nothing.
 
-update = [key, age of the baseline (0: keyframe), contents, sections...]. `protocol/SPEC.md` gives
-the sections in order. The same state, tick and baseline always give the same bytes, whoever holds
-the state (its owner, or a replica that saw every tick), and however many parts are encoded at once.
+update = [key, head, sections...]: the head tells the age of the baseline (0: keyframe) and what
+follows. `protocol/SPEC.md` gives the sections in order. The same state, tick and baseline always
+give the same bytes, whoever holds the state (its owner, or a replica that saw every tick), and
+however many parts are encoded at once.
 
 Must not know: tables, shards, who receives.
 """
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from protocol import limits
 from protocol.checksum import checksums, crc_due
-from protocol.packing import ARRAY_HEADS, NULL, Sheet, array_heads, concatenated_uints, typed_heads
+from protocol.packing import ARRAY_HEADS, Sheet, array_heads, bytes_heads, concatenated_uints
 from protocol.slab import BEFORE, ENTERED, FIELD, JUMPED, NEVER, SPEED, STEP0, TURNED, Slab, bits_of
 
 __all__ = ["CRC", "ENTER", "FIELDS", "LEAVE", "SET", "TURN", "encode_parts"]
@@ -23,9 +24,12 @@ Ints = npt.NDArray[np.int64]
 
 CRC, LEAVE, ENTER, TURN, SET, FIELDS = 1, 2, 4, 8, 16, 32
 
-_HEAD_ITEMS: Final = 3
+_HEAD_ITEMS: Final = 2
 _SIGNED_32: Final = np.dtype("<i4")
 _AGE: Final = np.dtype("<u2")
+
+Column = npt.NDArray[Any]
+Mask = npt.NDArray[np.bool_]
 
 
 def encode_parts(
@@ -68,16 +72,16 @@ class _Encoder:
         stayed = ~entered
         self._leaves()
         self._enters(entered)
+        heading = None
         if slab.kind.course is not None:
+            heading = slab.kind.course.heading
             moved = newer[:, TURNED] & stayed
             unknown = newer[:, BEFORE] | newer[:, JUMPED]
             self._courses(TURN, moved & ~unknown)
             self._courses(SET, moved & unknown)
         for index in range(len(slab.kind.fields)):
-            changed = newer[:, FIELD + index] & stayed
-            section = self._section(FIELDS << index, changed, 2)
-            if section is not None:
-                self._field(index, *section)
+            if heading is None or index != heading.field:
+                self._changes(index, newer[:, FIELD + index] & stayed)
         return self._woven()
 
     # --- sections --------------------------------------------------------------------------------
@@ -106,48 +110,65 @@ class _Encoder:
         starts = offsets[firsts]
         self._body.piece(source, starts, offsets[firsts + counts] - starts, parts)
 
-    def _enters(self, mask: npt.NDArray[np.bool_]) -> None:
+    def _enters(self, mask: Mask) -> None:
         """Everything that is public of the rows in `mask`."""
-        kind = self._slab.kind
-        columns = 1 + len(kind.fields) + (5 if kind.course else 0)
-        section = self._section(ENTER, mask, 1 + columns)
+        section = self._section(ENTER, mask)
         if section is None:
             return
-        rows = section[0]
-        self._column(self._slab.ids[rows], *section[1:])
-        for index in range(len(kind.fields)):
-            self._field(index, *section)
+        rows, firsts, counts, parts = section
+        kind = self._slab.kind
+        columns = [self._slab.ids[rows]]
+        columns += [self._relative(index, rows) for index in range(len(kind.fields))]
         if kind.course is not None:
             course = self._slab.course[rows]
-            self._columns(course[:, :SPEED], _SIGNED_32, *section[1:])
-            self._columns(course[:, SPEED:STEP0], kind.course.speed_dtype, *section[1:])
-            self._column(self._ages(course[:, STEP0]).astype(_AGE), *section[1:])
+            columns += _columns(course[:, :SPEED], _SIGNED_32)
+            if kind.course.heading is None:
+                columns += _columns(course[:, SPEED:STEP0], kind.course.speed_dtype)
+            columns.append(self._ages(course[:, STEP0]).astype(_AGE))
+        self._string(columns, firsts, counts, parts)
 
-    def _courses(self, bit: int, mask: npt.NDArray[np.bool_]) -> None:
+    def _courses(self, bit: int, mask: Mask) -> None:
         """Courses that changed; ages only for parts where one is not 1."""
-        section = self._section(bit, mask, 6 if bit == SET else 4)
+        section = self._section(bit, mask)
         if section is None:
             return
         rows, firsts, counts, parts = section
         form = self._slab.kind.course
         assert form is not None
         course = self._slab.course[rows]
-        if bit == SET:
-            self._columns(course[:, :SPEED], _SIGNED_32, firsts, counts, parts)
-        self._columns(course[:, SPEED:STEP0], form.speed_dtype, firsts, counts, parts)
+        columns = _columns(course[:, :SPEED], _SIGNED_32) if bit == SET else []
+        if form.heading is None:
+            columns += _columns(course[:, SPEED:STEP0], form.speed_dtype)
+        else:
+            columns.append(self._relative(form.heading.field, rows))
         ages = self._ages(course[:, STEP0])
-        plain = ~np.logical_or.reduceat(ages != 1, firsts)
-        source, starts, lengths = typed_heads(_AGE, _AGE.itemsize, counts)
-        heads = np.concatenate((source, ARRAY_HEADS[NULL:]))
-        starts, lengths = np.where(plain, len(source), starts), np.where(plain, 1, lengths)
-        self._body.piece(heads, starts, lengths, parts)
-        if not plain.all():
-            self._body.column(ages.astype(_AGE), firsts, np.where(plain, 0, counts), parts)
+        aged = np.logical_or.reduceat(ages != 1, firsts)
+        self._string(columns, firsts, counts, parts, ages.astype(_AGE), aged)
+
+    def _changes(self, index: int, mask: Mask) -> None:
+        """Values of a field that changed: as differences of one byte where all of a part fit."""
+        section = self._section(FIELDS << index, mask)
+        if section is None:
+            return
+        rows, firsts, counts, parts = section
+        values = self._relative(index, rows)
+        before = self._slab.before.get(index)
+        if before is None or self._since != self._tick - 1:
+            self._string([values], firsts, counts, parts)
+            return
+        now = self._slab.values[self._slab.kind.fields[index].name][rows]
+        apart = (now - before[rows]).view(now.dtype.str.replace("u", "i"))
+        short = apart.astype(np.int8)
+        long = np.logical_or.reduceat(short != apart, firsts)
+        self._heads(1, values.dtype.itemsize, counts, parts, long)
+        self._body.column(short, firsts, np.where(long, 0, counts), parts)
+        if long.any():
+            self._body.column(values, firsts, np.where(long, counts, 0), parts)
 
     def _checksums(self) -> Sheet:
         """The CRC's piece, for due parts in which somebody is or of which somebody left."""
         sheet = Sheet(len(self._places))
-        due = crc_due(self._tick, self._slab.key[self._places])
+        due = crc_due(self._tick, self._slab.key[self._places], self._since)
         if due.any():
             told = (self._slab.taken[self._places] > 0) | (self._contents > 0)
             parts = np.flatnonzero(due & told)
@@ -167,21 +188,30 @@ class _Encoder:
         parts = None if told.all() else told.nonzero()[0]
         some: Any = slice(None) if parts is None else parts
         head = Sheet(len(self._places))
-        head.piece(ARRAY_HEADS, *array_heads(self._items[some]), parts)
+        usual = ~keyframe[some] & (self._since == self._tick - 1)
+        head.piece(ARRAY_HEADS, *array_heads(self._items[some] + ~usual), parts)
         places, slab = self._places[some], self._slab
         starts = places * slab.key_items.shape[1]
         head.piece(slab.key_items.reshape(-1), starts, slab.key_lengths[places], parts)
-        head.uints(np.where(keyframe[some], 0, self._tick - self._base[some]), parts)
-        head.uints(self._contents[some], parts)
+        self._baselines(head, np.arange(len(self._places))[some], usual)
         head.before(crcs)
         head.before(self._body)
         return head.woven()
 
+    def _baselines(self, head: Sheet, parts: Ints, usual: Mask) -> None:
+        """What updates stand on, and their contents: in one number for those that are `usual`."""
+        contents = self._contents[parts]
+        if usual.any():
+            head.negatives(contents[usual], parts[usual])
+        other = ~usual
+        if other.any():
+            base = self._base[parts[other]]
+            head.uints(np.where(base == NEVER, 0, self._tick - base), parts[other])
+            head.uints(contents[other], parts[other])
+
     # --- pieces of sections ----------------------------------------------------------------------
 
-    def _section(
-        self, bit: int, mask: npt.NDArray[np.bool_], items: int
-    ) -> tuple[Ints, Ints, Ints, Ints] | None:
+    def _section(self, bit: int, mask: Mask) -> tuple[Ints, Ints, Ints, Ints] | None:
         """Begin a section with its bitmaps.
 
         Gives the rows in `mask`; and of each part that has some, the first of them, how many, and
@@ -191,7 +221,7 @@ class _Encoder:
         if not len(chosen):
             return None
         parts, firsts, counts = self._grouped(self._of[chosen])
-        self._note(parts, bit, items)
+        self._note(parts, bit, 2)
         self._body.uints(np.bitwise_or.reduceat(self._bits[chosen], firsts), parts)
         return self._rows[chosen], firsts, counts, parts
 
@@ -206,28 +236,49 @@ class _Encoder:
         self._contents[parts] |= np.uint64(bit)
         self._items[parts] += items
 
-    def _field(self, index: int, rows: Ints, firsts: Ints, counts: Ints, parts: Ints) -> None:
+    def _relative(self, index: int, rows: Ints) -> Column:
+        """A field's values as they travel: positions count from their cell's corner."""
         field = self._slab.kind.fields[index]
         values = self._slab.values[field.name][rows]
         if field.axis is not None:
             origins = self._slab.origin[self._slab.part[rows], field.axis]
             values -= origins.astype(values.dtype)
-        self._column(values, firsts, counts, parts)
+        return values
 
-    def _columns(
-        self, table: Ints, dtype: np.dtype[Any], firsts: Ints, counts: Ints, parts: Ints
+    def _string(
+        self,
+        columns: list[Column],
+        firsts: Ints,
+        counts: Ints,
+        parts: Ints,
+        last: Column | None = None,
+        has_last: Mask | None = None,
     ) -> None:
-        for column in table.T.astype(dtype, order="C"):
-            self._column(column, firsts, counts, parts)
+        """A byte string for each of `parts`: columns end to end; `last` only where it is had."""
+        size = sum(column.dtype.itemsize for column in columns)
+        if last is None or has_last is None or not has_last.any():
+            self._body.piece(*bytes_heads(size, counts), parts)
+        else:
+            self._heads(size, size + last.dtype.itemsize, counts, parts, has_last)
+        for column in columns:
+            self._body.column(column, firsts, counts, parts)
+        if last is not None and has_last is not None and has_last.any():
+            self._body.column(last, firsts, np.where(has_last, counts, 0), parts)
 
-    def _column(self, values: npt.NDArray[Any], firsts: Ints, counts: Ints, parts: Ints) -> None:
-        """A typed array for each of `parts`; texts travel as their bytes."""
-        text = values.dtype.kind == "S"
-        head = np.dtype(np.uint8) if text else values.dtype
-        self._body.piece(*typed_heads(head, values.dtype.itemsize, counts), parts)
-        self._body.column(values, firsts, counts, parts)
+    def _heads(self, size: int, other: int, counts: Ints, parts: Ints, is_other: Mask) -> None:
+        """Heads of byte strings of `size` bytes an element, or of the `other` size."""
+        source, starts, lengths = bytes_heads(size, counts)
+        others, other_starts, other_lengths = bytes_heads(other, counts)
+        starts = np.where(is_other, other_starts + len(source), starts)
+        lengths = np.where(is_other, other_lengths, lengths)
+        self._body.piece(np.concatenate((source, others)), starts, lengths, parts)
 
     def _ages(self, step0: Ints) -> Ints:
         ages: Ints = self._step - step0
         assert not len(ages) or (ages.min() >= 0 and ages.max() < 1 << 16), "an age fits its type"
         return ages
+
+
+def _columns(table: Ints, dtype: np.dtype[Any]) -> list[Column]:
+    """The columns of a table, in the type in which they travel."""
+    return list(table.T.astype(dtype, order="C"))

@@ -2,8 +2,8 @@
 
 from typing import Final
 
-VERSION: Final = 1
-SUBPROTOCOL: Final = "shoal.v1"
+VERSION: Final = 2
+SUBPROTOCOL: Final = f"shoal.v{VERSION}"
 
 # A part's slots fit one 64-bit bitmap, which CBOR shortens by itself when few are in use.
 SLOTS: Final = 64

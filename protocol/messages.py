@@ -16,6 +16,7 @@ import attrs
 
 from protocol import cbor, limits, reading
 from protocol.errors import CloseCode, LocalProtocolError, RemoteProtocolError
+from protocol.reading import APPLIED, DROPPED, PRIVATE
 from protocol.vocabulary import (
     Ack,
     Bye,
@@ -57,7 +58,7 @@ class _Codec:
     number: int
     message: type[Message]
     senders: frozenset[Role]
-    length: int
+    length: int | None  # None: the reader knows
     read: Callable[[list[Any]], Message]
     write: Callable[[Any], list[Any]]
 
@@ -84,7 +85,7 @@ _CODECS: Final = (
     _Codec(20, Goodbye, _SERVER, 4, reading.read_goodbye, _GOODBYE),
     _Codec(21, GeometryChange, _SERVER, 2, reading.read_geometry, _items("geometry")),
 )
-_SNAPSHOT: Final = _Codec(17, Snapshot, _SERVER, 8, reading.read_snapshot, lambda _: [])
+_SNAPSHOT: Final = _Codec(17, Snapshot, _SERVER, None, reading.read_snapshot, lambda _: [])
 _BY_CLASS: Final = {codec.message: codec for codec in _CODECS}
 _BY_SENDER: Final = {
     sender: {codec.number: codec for codec in (*_CODECS, _SNAPSHOT) if sender in codec.senders}
@@ -102,7 +103,7 @@ def decode(data: bytes | memoryview, sender: Role) -> Message:
         most = limits.SERVER_MESSAGE_BYTES_MAX
     if len(data) > most:
         raise RemoteProtocolError(f"a message of more than {most} bytes", CloseCode.TOO_BIG)
-    items = cbor.loads(data) if sender is Role.CLIENT else cbor.loads_arrays(data)
+    items = cbor.loads(data)
     if type(items) is not list or not items or type(items[0]) is not int:
         raise RemoteProtocolError("a message is an array that begins with its type")
     codec = _BY_SENDER[sender].get(items[0])
@@ -110,7 +111,7 @@ def decode(data: bytes | memoryview, sender: Role) -> Message:
         raise RemoteProtocolError(f"a {sender.value} sends no message of type {items[0]}")
     if codec.message is Hello and len(items) > 1 and items[1] != limits.VERSION:
         reading.read_hello([items[1], None, "", None, None, False])  # refused by version first
-    if len(items) != codec.length:
+    if codec.length is not None and len(items) != codec.length:
         raise RemoteProtocolError(f"a {codec.message.__name__} has {codec.length} items")
     return codec.read(items[1:])
 
@@ -134,26 +135,33 @@ def encode_private(private: Private) -> bytes:
 
 
 def snapshot_head(
-    tick: int, applied: int, margin: int, private: bytes | None, dropped: Sequence[int]
+    tick: int,
+    report: tuple[int, int] | None = None,
+    private: bytes | None = None,
+    dropped: Sequence[int] = (),
 ) -> bytes:
     """All of a snapshot but its groups: what follows must be one array of groups.
 
-    `private` is an encoded private section, None while it is unchanged.
+    `report` is (applied, margin) and `private` an encoded private section, each None while it is
+    unchanged; then the head is the same for everybody.
     """
-    return b"".join(
-        (
-            b"\x88\x11",
-            cbor.uint(tick),
-            cbor.uint(applied),
-            cbor.uint(margin) if margin >= 0 else cbor.dumps(margin),
-            b"\xf6" if private is None else private,
-            cbor.dumps(dropped) if dropped else b"\x80",
-            b"\x00",
-        )
-    )
+    told = 0
+    items = [b""]
+    if report is not None:
+        told |= APPLIED
+        applied, margin = report
+        items += [cbor.uint(applied), cbor.uint(margin) if margin >= 0 else cbor.dumps(margin)]
+    if private is not None:
+        told |= PRIVATE
+        items.append(private)
+    if dropped:
+        told |= DROPPED
+        items.append(cbor.dumps(dropped))
+    items[0] = cbor.array_head(len(items) + 3) + b"\x11" + cbor.uint(tick) + cbor.uint(told)
+    return b"".join(items)
 
 
-def group(shard: int, epoch: int, age: int, step: int, count: int, body: bytes) -> bytes:
+def group(shard: int, epoch: int, age: int, lag: int, count: int, body: bytes) -> bytes:
     """One group; `body` holds `count` encoded updates, back to back."""
     return b"".join(
         (
@@ -161,7 +169,7 @@ def group(shard: int, epoch: int, age: int, step: int, count: int, body: bytes) 
             cbor.uint(shard),
             cbor.uint(epoch),
             cbor.uint(age),
-            cbor.uint(step),
+            cbor.dumps(lag),
             cbor.array_head(count),
             body,
         )
@@ -170,9 +178,9 @@ def group(shard: int, epoch: int, age: int, step: int, count: int, body: bytes) 
 
 def _encode_snapshot(message: Snapshot) -> bytes:
     private = None if message.private is None else encode_private(message.private)
-    head = snapshot_head(message.tick, message.applied, message.margin, private, message.dropped)
+    head = snapshot_head(message.tick, message.report, private, message.dropped)
     groups = [
-        group(each.shard, each.epoch, each.age, each.step, len(each.updates), _body(each.updates))
+        group(each.shard, each.epoch, each.age, each.lag, len(each.updates), _body(each.updates))
         for each in message.groups
     ]
     return head + cbor.array_head(len(groups)) + b"".join(groups)

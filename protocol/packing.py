@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from protocol import cbor, limits
 
-__all__ = ["ARRAY_HEADS", "NULL", "Sheet", "array_heads", "concatenated_uints", "typed_heads"]
+__all__ = ["ARRAY_HEADS", "Sheet", "array_heads", "bytes_heads", "concatenated_uints"]
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -26,7 +26,8 @@ Bytes = npt.NDArray[np.uint8]
 _BOUNDS: Final = np.array([24, 1 << 8, 1 << 16, 1 << 32], np.uint64)
 _WIDTHS: Final = np.array([0, 1, 2, 4, 8], np.int64)
 
-_HEAD_BYTES: Final = 5  # of a typed array: two of the tag, up to three of the byte string
+_HEAD_BYTES: Final = 5  # of a byte string, at most
+_NEGATIVE: Final = 0x20  # in the first byte of an item: the number is -1 - value
 _ARRAY_BYTES: Final = 2
 _ARRAY_MAX: Final = 255
 
@@ -39,13 +40,13 @@ def _table(items: list[bytes], width: int) -> tuple[Bytes, Ints]:
 # All whole numbers of one byte, as items.
 _SMALL: Final = 256
 _small_items, _small_lengths = _table([cbor.uint(number) for number in range(_SMALL)], 2)
+_small_negatives = _small_items.copy()
+_small_negatives[::2] |= _NEGATIVE
 
-# The heads of arrays of 0 to 255 items, and a null behind them.
-_array_bytes, _array_lengths = _table(
+# The heads of arrays of 0 to 255 items.
+ARRAY_HEADS, _array_lengths = _table(
     [cbor.array_head(count) for count in range(_ARRAY_MAX + 1)], _ARRAY_BYTES
 )
-ARRAY_HEADS: Final = np.concatenate((_array_bytes, np.array([0xF6], np.uint8)))
-NULL: Final = len(_array_bytes)
 
 
 def array_heads(counts: Ints) -> tuple[Ints, Ints]:
@@ -54,15 +55,14 @@ def array_heads(counts: Ints) -> tuple[Ints, Ints]:
 
 
 @lru_cache(maxsize=512)
-def _typed_table(dtype: np.dtype[Any], size: int) -> tuple[Bytes, Ints]:
-    tag = cbor.typed(np.zeros(0, dtype))[:2]
-    heads = [tag + cbor.bytes_head(count * size) for count in range(limits.SLOTS + 1)]
+def _bytes_table(size: int) -> tuple[Bytes, Ints]:
+    heads = [cbor.bytes_head(count * size) for count in range(limits.SLOTS + 1)]
     return _table(heads, _HEAD_BYTES)
 
 
-def typed_heads(dtype: np.dtype[Any], size: int, counts: Ints) -> tuple[Bytes, Ints, Ints]:
-    """The heads of typed arrays of `counts` times `size` bytes: source, starts, lengths."""
-    source, lengths = _typed_table(dtype, size)
+def bytes_heads(size: int, counts: Ints) -> tuple[Bytes, Ints, Ints]:
+    """The heads of byte strings of `counts` times `size` bytes: source, starts, lengths."""
+    source, lengths = _bytes_table(size)
     return source, counts * _HEAD_BYTES, lengths[counts]
 
 
@@ -124,6 +124,16 @@ class Sheet:
             self.piece(_small_items, 2 * small, _small_lengths[small], places)
         else:
             self.piece(*_uints(values.astype(np.uint64)), places)
+
+    def negatives(self, values: npt.NDArray[Any], places: Ints | None) -> None:
+        """The negative number -1 - value for each part."""
+        if not len(values) or values.max() < _SMALL:
+            small = values.astype(np.int64)
+            self.piece(_small_negatives, 2 * small, _small_lengths[small], places)
+        else:
+            source, starts, lengths = _uints(values.astype(np.uint64))
+            source[starts] |= _NEGATIVE
+            self.piece(source, starts, lengths, places)
 
     def column(
         self, values: npt.NDArray[Any], firsts: Ints, counts: Ints, places: Ints | None

@@ -119,7 +119,9 @@ class PartTable:
         for slab in self.slabs if since is None or since < self.tick else ():
             told = slab.key >= 0
             if base is not None:
-                told &= (slab.touched > base) | crc_due(self.tick, slab.key) | (slab.known > base)
+                told &= (
+                    (slab.touched > base) | (slab.known > base) | crc_due(self.tick, slab.key, base)
+                )
             places = told.nonzero()[0]
             if len(places):
                 places = places[np.argsort(slab.key[places])]
@@ -232,7 +234,7 @@ class PartTable:
             batches = unpack(self._forms, blob, offsets)
         if batches is None:
             bounds = offsets.tolist()
-            items = [cbor.loads_arrays(blob[start:end]) for start, end in pairwise(bounds)]
+            items = [cbor.loads(blob[start:end]) for start, end in pairwise(bounds)]
             batches = read_updates(self._forms, items)
         if tick < self.tick:
             raise RemoteProtocolError("updates of a tick that is over")

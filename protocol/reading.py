@@ -152,27 +152,56 @@ def read_private(item: Any) -> Private:
 
 def read_group(item: object) -> Group:
     """Group."""
-    shard, epoch, age, step, updates = _array(item, 5, 5)
+    shard, epoch, age, lag, updates = _array(item, 5, 5)
     if type(updates) is not list or any(type(update) is not list for update in updates):
         raise RemoteProtocolError("a group without updates")
-    return Group(_whole(shard, (1 << 32) - 1), _whole(epoch), _whole(age), _whole(step), updates)
+    return Group(
+        _whole(shard, (1 << 32) - 1),
+        _whole(epoch),
+        _whole(age),
+        _whole(lag, least=-limits.TICK_MAX),
+        updates,
+    )
+
+
+# What a snapshot tells beside its groups, in this order.
+APPLIED, PRIVATE, DROPPED = 1, 2, 4
 
 
 def read_snapshot(items: list[Any]) -> Snapshot:
     """Snapshot."""
-    tick, applied, margin, private, dropped, flags, groups = items
-    if type(flags) is not int or flags != 0:
-        raise RemoteProtocolError("a snapshot with flags that version 1 does not have")
+    if len(items) < _SNAPSHOT_ITEMS:
+        raise RemoteProtocolError("a snapshot without its head")
+    tick, told, *rest, groups = items
+    _whole(told, APPLIED | PRIVATE | DROPPED)
+    if len(rest) != told.bit_count() + (told & APPLIED):
+        raise RemoteProtocolError("a snapshot with too few or too many items")
+    report, private = None, None
+    dropped: list[Any] = []
+    if told & APPLIED:
+        applied, margin, *rest = rest
+        report = _whole(applied), _whole(margin, 1 << 31, -(1 << 31))
+    if told & PRIVATE:
+        private = read_private(rest.pop(0))
+    if told & DROPPED:
+        dropped = _array(rest.pop(), limits.CELLS_MAX)
+        if not dropped:
+            raise RemoteProtocolError("a snapshot that drops no cell, and says so")
+    _whole(tick)
+    read = tuple(read_group(item) for item in _array(groups, limits.SHARDS_MAX * 2))
+    for group in read:
+        _whole(tick - group.age)
+        _whole(tick - group.age - group.lag)
     return Snapshot(
-        tick=_whole(tick),
-        applied=_whole(applied),
-        margin=_whole(margin, 1 << 31, -(1 << 31)),
-        private=None if private is None else read_private(private),
-        dropped=tuple(
-            _whole(cell, limits.CELLS_MAX - 1) for cell in _array(dropped, limits.CELLS_MAX)
-        ),
-        groups=tuple(read_group(item) for item in _array(groups, limits.SHARDS_MAX * 2)),
+        tick=tick,
+        report=report,
+        private=private,
+        dropped=tuple(_whole(cell, limits.CELLS_MAX - 1) for cell in dropped),
+        groups=read,
     )
+
+
+_SNAPSHOT_ITEMS: Final = 3
 
 
 def read_events(items: list[Any]) -> Events:

@@ -151,7 +151,8 @@ class Replica:
             self._drop(snapshot.dropped, changes)
         for group in snapshot.groups:
             tick = snapshot.tick - group.age
-            self.apply_group(group.shard, group.epoch, tick, group.step, group.updates, changes)
+            step = tick - group.lag
+            self.apply_group(group.shard, group.epoch, tick, step, group.updates, changes)
         return self._settled(changes)
 
     def apply_frame(self, frame: Frame) -> Changes:

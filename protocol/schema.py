@@ -18,11 +18,12 @@ from numpy.typing import ArrayLike, NDArray
 from protocol import limits
 from protocol.errors import LocalProtocolError, RemoteProtocolError
 
-__all__ = ["Course", "EventKind", "Field", "InputKind", "Kind", "Schema"]
+__all__ = ["Course", "EventKind", "Field", "Heading", "InputKind", "Kind", "Schema"]
 
 _INTEGERS: Final = {"u8": "u1", "u16": "<u2", "u32": "<u4", "u64": "<u8"}
 _MAXIMA: Final = {"u8": 2**8 - 1, "u16": 2**16 - 1, "u32": 2**32 - 1, "u64": 2**64 - 1}
 _AXES: Final = frozenset({"u8", "u16", "u32"})
+_HEADINGS_MAX: Final = 256
 _SPEEDS: Final = {"i16": "<i2", "i32": "<i4"}
 
 
@@ -93,11 +94,24 @@ class Field:
         raise RemoteProtocolError(f"{self.name} is not a {self.type}")
 
 
+_SAME_ARRAY: Final = attrs.cmp_using(eq=np.array_equal)
+
+
+@attrs.frozen(hash=False)
+class Heading:
+    """A velocity that follows from a public field: by its wire integer k it is (vx[k], vy[k])."""
+
+    field: int
+    vx: NDArray[np.int64] = attrs.field(eq=_SAME_ARRAY)
+    vy: NDArray[np.int64] = attrs.field(eq=_SAME_ARRAY)
+
+
 @attrs.frozen
 class Course:
     """How a kind moves: p(s) = p0 + floor((v * (s - step0) * num) / den + 1/2).
 
     `step` is the unit of position integers, `speed_step` (units per second) of velocity integers.
+    With a `heading` velocities are not told, since they follow from that field.
     """
 
     step: float
@@ -105,6 +119,7 @@ class Course:
     num: int
     den: int
     speed_type: str
+    heading: Heading | None = None
 
     @property
     def speed_dtype(self) -> np.dtype[Any]:
@@ -262,24 +277,45 @@ def _build(data: object) -> Schema:
 
 def _kind(item: Any) -> Kind:
     course = item["course"]
+    fields = _fields(item["fields"])
     return Kind(
         name=_text(item["name"]),
-        fields=_fields(item["fields"]),
-        course=None if course is None else _course(course),
+        fields=fields,
+        course=None if course is None else _course(course, fields),
         private=_fields(item["private"]),
         motion=item["motion"],
     )
 
 
-def _course(item: Any) -> Course:
+def _course(item: Any, fields: Sequence[Field]) -> Course:
     num, den = item["num"], item["den"]
     if type(num) is not int or type(den) is not int or not (0 < num < 2**20 and 0 < den < 2**20):
         raise ValueError("course")
     if item["speed_type"] not in _SPEEDS:
         raise ValueError("speed_type")
+    heading = item.get("heading")
     return Course(
-        _positive(item["step"]), _positive(item["speed_step"]), num, den, item["speed_type"]
+        _positive(item["step"]),
+        _positive(item["speed_step"]),
+        num,
+        den,
+        item["speed_type"],
+        None if heading is None else _heading(heading, fields, item["speed_type"]),
     )
+
+
+def _heading(item: Any, fields: Sequence[Field], speed_type: str) -> Heading:
+    index = item["field"]
+    if type(index) is not int or not 0 <= index < len(fields) or fields[index].type != "u8":
+        raise ValueError("the field of a heading")
+    most = np.iinfo(_SPEEDS[speed_type]).max
+    tables = [_list(item[name], _HEADINGS_MAX) for name in ("vx", "vy")]
+    speeds = [speed for table in tables for speed in table]
+    if any(type(speed) is not int or abs(speed) > most for speed in speeds):
+        raise ValueError("the velocities of a heading")
+    if not len(tables[0]) == len(tables[1]) > 0:
+        raise ValueError("the velocities of a heading")
+    return Heading(index, *(np.array(table, np.int64) for table in tables))
 
 
 def _fields(items: object) -> tuple[Field, ...]:

@@ -21,12 +21,12 @@ import numpy.typing as npt
 
 from protocol import cbor, limits
 from protocol.geometry import Geometry
-from protocol.schema import Kind
+from protocol.schema import Field, Kind
 from protocol.tombstones import Tombstones
 
 __all__ = [
     "BEFORE", "ENTERED", "FIELD", "JUMPED", "NEVER", "SPEED", "STEP0", "TURNED", "X0", "Slab",
-    "bits_of",
+    "bits_of", "is_wide",
 ]  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
@@ -89,6 +89,12 @@ class Slab:
         self.course = np.zeros((_FIRST_ROWS if kind.course else 0, 5), np.int64)
         self.values: dict[str, npt.NDArray[Any]] = {
             field.name: np.zeros(_FIRST_ROWS, field.dtype) for field in kind.fields
+        }
+        # What wide fields were before their newest change: for differences.
+        self.before: dict[int, npt.NDArray[Any]] = {
+            index: np.zeros(_FIRST_ROWS, field.dtype)
+            for index, field in enumerate(kind.fields)
+            if is_wide(field)
         }
         self._free_rows = list(range(_FIRST_ROWS - 1, -1, -1))
         self._resting_rows: list[int] = []
@@ -170,6 +176,16 @@ class Slab:
         self.ticks[rows] = tick
         return rows
 
+    def change(self, index: int, rows: Ints, values: npt.NDArray[Any], tick: int) -> None:
+        """Note new values of a field, each row once, unless they come with the entry."""
+        column = self.values[self.kind.fields[index].name]
+        before = self.before.get(index)
+        if before is not None:
+            first = self.ticks[rows, FIELD + index] < tick
+            before[rows[first]] = column[rows[first]]
+        column[rows] = values
+        self.ticks[rows, FIELD + index] = tick
+
     def stamp_courses(self, rows: Ints, tick: int) -> None:
         """Note a change of rows' courses."""
         self.ticks[rows, BEFORE] = self.ticks[rows, TURNED]
@@ -226,6 +242,8 @@ class Slab:
             self.course = _lengthened(self.course, more)
         for name, column in self.values.items():
             self.values[name] = _lengthened(column, more)
+        for index, column in self.before.items():
+            self.before[index] = _lengthened(column, more)
 
 
 def _lengthened(column: npt.NDArray[Any], more: int) -> npt.NDArray[Any]:
@@ -234,3 +252,8 @@ def _lengthened(column: npt.NDArray[Any], more: int) -> npt.NDArray[Any]:
     if column.dtype.kind == "i":
         fresh -= 1
     return np.concatenate((column, fresh))
+
+
+def is_wide(field: Field) -> bool:
+    """Whether changes of a field may travel as one-byte differences."""
+    return field.type in ("u16", "u32")

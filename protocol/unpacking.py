@@ -1,9 +1,9 @@
 """Whole frames of updates from their bytes into batches, without looking at each update alone.
 
 All updates of a kind are read in lockstep: a cursor for each, and one operation on columns for the
-next item of all that have it. This only reads what `protocol.encode` writes (shortest heads, typed
-arrays of the right types and lengths). Anything else gives None, and then the strict reader of
-single updates judges it; so nothing wrong can be read here, and nothing right is lost.
+next item of all that have it. This only reads what `protocol.encode` writes (shortest heads, byte
+strings of the right lengths). Anything else gives None, and then the strict reader of single
+updates judges it; so nothing wrong can be read here, and nothing right is lost.
 
 Must not know: slabs, what is held.
 """
@@ -14,10 +14,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from protocol import cbor, limits
+from protocol import limits
 from protocol.batch import Batch, Section
 from protocol.encode import CRC, ENTER, FIELDS, LEAVE, SET, TURN
-from protocol.updates import REASON_MAX, KindForm
+from protocol.errors import RemoteProtocolError
+from protocol.updates import REASON_MAX, KindForm, SectionForm
 
 __all__ = ["unpack"]
 
@@ -28,8 +29,10 @@ _PADDING: Final = 16  # so that reading at the very end stays inside the buffer
 _BYTES_AFTER: Final = np.zeros(256, np.int64)  # by a whole number's head; -1: no such head
 _BYTES_AFTER[24:28] = 1, 2, 4, 8
 _BYTES_AFTER[28:] = -1
-_NULL: Final = 0xF6
-_U16, _I32 = np.dtype("<u2"), np.dtype("<i4")
+_NEGATIVE: Final = 0x20  # in the first byte of an item
+_STRING: Final = 0x40
+_MAJOR: Final = 0xE0
+_DIFFERENCE: Final = np.dtype("i1")
 
 
 class _Strange(Exception):  # noqa: N818 - it never leaves this module
@@ -45,7 +48,7 @@ def unpack(
     """
     try:
         return _Frame(blob, offsets).batches(forms)
-    except _Strange:
+    except (_Strange, RemoteProtocolError):
         return None
 
 
@@ -59,7 +62,8 @@ class _Frame:
         """One batch for each kind that occurs."""
         everyone = np.arange(len(self.cursor))
         items = self._array_heads(everyone)
-        keys, ages, contents = (self.uints(everyone).astype(np.int64) for _ in range(3))
+        keys = self.uints(everyone).astype(np.int64)
+        ages, contents, heads = self._heads(everyone)
         if len(np.unique(keys)) != len(keys):
             raise _Strange  # a part that is told of twice: one after the other
         _require((keys >= 0) & (keys < limits.PART_KEY_MAX))
@@ -67,7 +71,8 @@ class _Frame:
         for kind in np.unique(keys % len(forms)).tolist():
             of = (keys % len(forms) == kind).nonzero()[0]
             reader = _KindReader(self, forms[kind], of)
-            found.append((kind, reader.batch(keys[of], ages[of], contents[of], items[of])))
+            rest = items[of] - heads[of]
+            found.append((kind, reader.batch(keys[of], ages[of], contents[of], rest)))
         _require(self.cursor == self.ends)
         return found
 
@@ -81,10 +86,25 @@ class _Frame:
         self._move(of, 1 + long)
         return counts
 
-    def uints(self, of: Ints) -> npt.NDArray[np.uint64]:
-        """The next item of the updates `of`: a whole number in its shortest form."""
+    def _heads(self, of: Ints) -> tuple[Ints, Ints, Ints]:
+        """What updates stand on, what they contain, and how many items have been read then."""
+        usual = self.data[self.cursor[of]] & _MAJOR == _NEGATIVE
+        ages, contents = np.ones(len(of), np.int64), np.zeros(len(of), np.int64)
+        contents[usual] = self.uints(of[usual], _NEGATIVE).astype(np.int64)
+        other = ~usual
+        if other.any():
+            ages[other] = self.uints(of[other]).astype(np.int64)
+            _require(ages[other] != 1)
+            contents[other] = self.uints(of[other]).astype(np.int64)
+        return ages, contents, np.where(usual, 2, 3)
+
+    def uints(self, of: Ints, major: int = 0) -> npt.NDArray[np.uint64]:
+        """The number in the heads of the next items of the updates `of`, in their shortest form.
+
+        `major` says what items these must be: whole numbers, unless it is given.
+        """
         at = self.cursor[of]
-        first = self.data[at]
+        first = self.data[at] ^ major
         after = _BYTES_AFTER[first]
         values = first.astype(np.uint64)
         long = after.nonzero()[0]
@@ -99,32 +119,22 @@ class _Frame:
         self._move(of, 1 + after)
         return values
 
-    def column(self, of: Ints, dtype: np.dtype[Any], counts: Ints) -> npt.NDArray[Any]:
-        """The next item of the updates `of`: a typed array of `counts` elements each."""
-        tag = cbor.typed(np.zeros(0, np.uint8 if dtype.kind == "S" else dtype))[1]
-        at, sizes = self.cursor[of], counts * dtype.itemsize
-        data = self.data
-        _require((data[at] == 0xD8) & (data[at + 1] == tag))
-        short, middle = sizes < 24, sizes < 256
-        head = np.where(short, 0x40 | sizes, np.where(middle, 0x58, 0x59))
-        _require(data[at + 2] == head)
-        second = np.where(middle, sizes, sizes >> 8)
-        _require(short | (data[at + 3] == second))
-        _require(middle | (data[at + 4] == sizes & 0xFF))
-        heads = 3 + ~short + ~middle
-        self._move(of, heads + sizes)
+    def strings(self, of: Ints) -> tuple[Ints, Ints]:
+        """The next item of the updates `of`, byte strings: where they begin, and their lengths."""
+        lengths = self.uints(of, _STRING).astype(np.int64)
+        starts = self.cursor[of]
+        self._move(of, lengths)
+        return starts, lengths
+
+    def column(self, starts: Ints, dtype: np.dtype[Any], counts: Ints) -> npt.NDArray[Any]:
+        """`counts` elements each that lie from `starts` on."""
+        size = dtype.itemsize
         ends = np.cumsum(counts)
-        starts = np.repeat(at + heads - (ends - counts) * dtype.itemsize, counts)
-        starts += np.arange(0, len(starts) * dtype.itemsize, dtype.itemsize)
-        octets = data[starts[:, None] + np.arange(dtype.itemsize)]
+        firsts = np.repeat(starts - (ends - counts) * size, counts)
+        firsts += np.arange(0, len(firsts) * size, size)
+        octets = self.data[firsts[:, None] + np.arange(size)]
         column: npt.NDArray[Any] = octets.view(dtype)[:, 0]
         return column
-
-    def nulls(self, of: Ints) -> Mask:
-        """Whether the next item of the updates `of` is null; such nulls are passed."""
-        null: Mask = self.data[self.cursor[of]] == _NULL
-        self._move(of, null)
-        return null
 
     def reasons(self, of: Ints, counts: Ints) -> Ints:
         """The next item of the updates `of`: arrays of `counts` reasons."""
@@ -154,10 +164,10 @@ class _KindReader:
 
     def batch(self, keys: Ints, ages: Ints, contents: Ints, items: Ints) -> Batch:
         form, frame = self._form, self._frame
-        _require(contents & form.forbidden == 0)
+        _require((contents >= 0) & (contents & form.forbidden == 0))
         _require((ages >= 0) & (ages <= limits.TICK_MAX))
         _require((ages > 0) | (contents & ~(CRC | ENTER) == 0))
-        _require(items == self._expected(contents))
+        _require(items == 2 * np.bitwise_count(contents) - (contents & CRC))
         due = (contents & CRC).nonzero()[0]
         crcs = frame.uints(self._of[due]).tolist() if len(due) else []
         batch = Batch(
@@ -166,49 +176,93 @@ class _KindReader:
             keyframes=not ages.all(),
             crc=list(zip(due.tolist(), crcs, strict=True)),
         )
-        batch.leave = self._section(contents & LEAVE, ())
-        if batch.leave is not None:
-            counts = np.bitwise_count(batch.leave.bitmaps).astype(np.int64)
-            batch.leave.columns.append(frame.reasons(self._of[batch.leave.of], counts))
-        batch.enter = self._section(contents & ENTER, form.enter)
+        batch.leave = self._leaves(contents & LEAVE)
+        enter = self._columns(contents & ENTER, form.enter)
+        if enter is not None:
+            batch.enter, _, _ = enter
+            batch.enter.columns = form.entered(batch.enter.columns)
         batch.turn = self._courses(contents & TURN, form.turn)
         batch.set = self._courses(contents & SET, form.set)
-        for index, dtype in enumerate(form.fields):
-            section = self._section(contents & FIELDS << index, (dtype,))
+        for index in range(len(form.fields)):
+            section = self._field(contents & FIELDS << index, index)
             if section is not None:
                 batch.fields[index] = section
         return batch
 
-    def _expected(self, contents: Ints) -> Ints:
-        """How many items updates of such contents have."""
-        count = np.full(len(contents), 3)
-        for place, items in enumerate(self._form.items):
-            count += items * (contents >> place & 1)
-        return count
+    def _leaves(self, has: Ints) -> Section | None:
+        found = self._bitmaps(has)
+        if found is None:
+            return None
+        of, bitmaps, counts = found
+        return Section(of, bitmaps, [self._frame.reasons(self._of[of], counts)])
 
-    def _section(self, has: Ints, dtypes: tuple[np.dtype[Any], ...]) -> Section | None:
+    def _columns(
+        self, has: Ints, form: SectionForm, other: SectionForm | None = None
+    ) -> tuple[Section, Ints, Mask] | None:
+        """A section, where its strings go on after that, and whose are of the `other` form."""
+        found = self._bitmaps(has)
+        if found is None:
+            return None
+        of, bitmaps, counts = found
+        starts, lengths = self._frame.strings(self._of[of])
+        is_other = lengths != form.size * counts
+        if other is None:
+            _require(~is_other)
+        else:
+            _require(~is_other | (lengths == other.size * counts))
+        columns = []
+        for dtype in form.columns:
+            columns.append(self._frame.column(starts, dtype, counts))
+            starts = starts + dtype.itemsize * counts
+        return Section(of, bitmaps, columns), starts, is_other
+
+    def _courses(self, has: Ints, form: SectionForm) -> Section | None:
+        assert form.last is not None
+        with_ages = SectionForm((*form.columns, form.last))
+        found = self._columns(has, form, with_ages)
+        if found is None:
+            return None
+        section, rest, aged = found
+        counts = np.bitwise_count(section.bitmaps).astype(np.int64)
+        ages = np.ones(int(counts.sum()), form.last)
+        if aged.any():
+            told = self._frame.column(rest[aged], form.last, counts[aged])
+            ages[np.repeat(aged, counts)] = told
+        section.columns = self._form.steered([*section.columns, ages])
+        return section
+
+    def _field(self, has: Ints, index: int) -> Section | None:
+        form = self._form.fields[index]
+        if not self._form.wide[index]:
+            found = self._columns(has, form)
+            return None if found is None else found[0]
+        bitmaps = self._bitmaps(has)
+        if bitmaps is None:
+            return None
+        of, bits, counts = bitmaps
+        starts, lengths = self._frame.strings(self._of[of])
+        long = lengths == form.size * counts
+        _require(long | (lengths == counts))
+        (dtype,) = form.columns
+        if long.all():
+            return Section(of, bits, [self._frame.column(starts, dtype, counts)])
+        short = ~long
+        differs = np.repeat(short, counts)
+        column = np.zeros(len(differs), dtype)
+        told = self._frame.column(starts[short], _DIFFERENCE, counts[short])
+        column[differs] = told.astype(dtype)
+        if long.any():
+            column[~differs] = self._frame.column(starts[long], dtype, counts[long])
+        return Section(of, bits, [column, differs])
+
+    def _bitmaps(self, has: Ints) -> tuple[Ints, npt.NDArray[np.uint64], Ints] | None:
+        """The updates that have a section, their bitmaps, and how many slots are in each."""
         of = has.nonzero()[0]
         if not len(of):
             return None
         bitmaps = self._frame.uints(self._of[of])
         _require(bitmaps > 0)
-        counts = np.bitwise_count(bitmaps).astype(np.int64)
-        columns = [self._frame.column(self._of[of], dtype, counts) for dtype in dtypes]
-        return Section(of, bitmaps, columns)
-
-    def _courses(self, has: Ints, dtypes: tuple[np.dtype[Any], ...]) -> Section | None:
-        section = self._section(has, dtypes)
-        if section is None:
-            return None
-        counts = np.bitwise_count(section.bitmaps).astype(np.int64)
-        plain = self._frame.nulls(self._of[section.of])
-        ages = np.ones(int(counts.sum()), np.uint16)
-        if not plain.all():
-            aged = section.of[~plain]
-            told = self._frame.column(self._of[aged], _U16, counts[~plain])
-            ages[np.repeat(~plain, counts)] = told
-        section.columns.append(ages)
-        return section
+        return of, bitmaps, np.bitwise_count(bitmaps).astype(np.int64)
 
 
 def _require(condition: Mask) -> None:

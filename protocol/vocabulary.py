@@ -120,12 +120,12 @@ class Private:
 
 @attrs.frozen
 class Group:
-    """The updates of one shard; its tick is the snapshot's less `age`."""
+    """The updates of one shard; its tick is the snapshot's less `age`, its step that less `lag`."""
 
     shard: int
     epoch: int
     age: int
-    step: int
+    lag: int
     updates: Sequence[Any]
 
 
@@ -133,14 +133,13 @@ class Group:
 class Snapshot:
     """What one client receives for `tick`.
 
-    `applied` is the newest input that has taken effect, `margin` how many ticks early the newest
-    input came (negative: late). `private` is None while unchanged. The parts in the `dropped` cells
-    are forgotten before the groups are read.
+    `report` says of the client's inputs which is the newest that has taken effect, and how many
+    ticks early the newest came (negative: late). It and `private` are None while unchanged. The
+    parts in the `dropped` cells are forgotten before the groups are read.
     """
 
     tick: int
-    applied: int = 0
-    margin: int = 0
+    report: tuple[int, int] | None = None
     private: Private | None = None
     dropped: tuple[int, ...] = ()
     groups: tuple[Group, ...] = ()

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from protocol import courses, limits
 from protocol.keys import Keys
-from protocol.slab import FIELD, JUMPED, NEVER, SPEED, STEP0, X0, Slab
+from protocol.slab import JUMPED, NEVER, SPEED, STEP0, X0, Slab
 
 __all__ = ["CourseRows", "KindRows", "Reason", "Writer", "reason_code"]
 
@@ -83,6 +83,9 @@ class Writer:
         # By cell the place of its first part and one more: zeros are memory that nobody touched.
         self._first = np.zeros(keys.cells, np.int32)
         self._step = NEVER
+        course = slab.kind.course
+        # The field that courses follow from is told with them, and not by itself.
+        self._heading = course.heading.field if course and course.heading else None
         self._before: dict[str, npt.NDArray[Any]] = {
             "handles": np.zeros(0, np.int64),
             "ids": np.zeros(0, np.uint64),
@@ -110,7 +113,8 @@ class Writer:
             entering.sort()
             self._enter(rows, entering, tick)
         for index, field in enumerate(slab.kind.fields):
-            self._change(index, field.name, rows, placed, entering, tick)
+            if index != self._heading:
+                self._change(index, field.name, rows, placed, entering, tick)
         if rows.course is not None:
             self._change_courses(rows, placed, entering, tick, step)
         elsewhere = entering if placed.alike else slice(None)
@@ -260,8 +264,7 @@ class Writer:
         different = different[column[rows.handles[different]] != new[different]]
         if len(different):
             changed = rows.handles[different]
-            column[changed] = new[different]
-            slab.ticks[changed, FIELD + index] = tick
+            slab.change(index, changed, new[different], tick)
             self._touch(changed, tick)
         self._remember(_FIELD + name, new)
 
@@ -273,6 +276,8 @@ class Writer:
         begun = given.step0 >= self._step
         found = self._different("step0", given.step0, placed, entered, begun)
         self._remember("step0", given.step0)
+        if self._heading is not None:
+            found = self._steer(rows, placed, entered, found)
         if not len(found):
             return
         known = slab.course[rows.handles[found]]
@@ -290,6 +295,17 @@ class Writer:
         slab.stamp_courses(changed, tick)
         slab.ticks[changed[jumped], JUMPED] = tick
         self._touch(changed, tick)
+
+    def _steer(self, rows: KindRows, placed: "_Placed", entered: Ints, found: Ints) -> Ints:
+        """Note new headings. They come with courses, which begin anew for them; gives whose may."""
+        slab = self._slab
+        assert self._heading is not None
+        name = slab.kind.fields[self._heading].name
+        new = rows.fields[name].astype(slab.values[name].dtype, copy=False)
+        turned = self._different(_FIELD + name, new, placed, entered)
+        self._remember(_FIELD + name, new)
+        slab.values[name][rows.handles[turned]] = new[turned]
+        return np.union1d(found, turned)
 
     def _touch(self, changed: Ints, tick: int) -> None:
         self._slab.latest[changed] = tick

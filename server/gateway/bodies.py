@@ -197,8 +197,8 @@ class Bodies:
         key = frame.shard, frame.tick
         head = self._heads.get(key)
         if head is None:
-            age = self._tick - frame.tick
-            empty = group(frame.shard, frame.epoch, age, frame.step, 0, b"")
+            age, lag = self._tick - frame.tick, frame.tick - frame.step
+            empty = group(frame.shard, frame.epoch, age, lag, 0, b"")
             head = self._heads[key] = empty[:-1]  # without the head of its empty array
         return head
 

@@ -1,9 +1,10 @@
-"""The fan-out of one tick: one join and one non-blocking send per link.
+"""The fan-out of one tick: one non-blocking send per link.
 
 Links that were written at the previous tick (their baseline is the previous object), want the
-interest that they hold and have nothing special waiting get the shared body. Every other link is an
-exception and gets an update since its own baseline. A late link gets nothing now and is an
-exception later. Snapshots are never queued: what a link misses is merged into its next one.
+interest that they hold and have nothing special waiting get the same bytes, but for a head of their
+own where an input of theirs has taken effect. Every other link is an exception and gets an update
+since its own baseline. A late link gets nothing now and is an exception later. Snapshots are never
+queued: what a link misses is merged into its next one.
 
 Must not know: sessions' rules, mail, the bus.
 """
@@ -63,8 +64,9 @@ class FanOut:
         self._news = news
         self._broadcast = broadcast
         self._has_tail = bool(news or broadcast)
+        self._head = snapshot_head(tick)
         self._on_time: dict[Interest, tuple[int, bytes]] = {}
-        self._heads: dict[tuple[int, int], bytes] = {}
+        self._frames: dict[Interest, bytes] = {}
         self._tails: dict[Interest, bytes] = {}
         self._counters = counters
         self._feeds = feeds
@@ -93,7 +95,7 @@ class FanOut:
             self._tick,
             self._counters,
         )
-        bodies, full = self._on_time, Sent.FULL
+        frames, full = self._frames, Sent.FULL
         chained = self._chained
         for state in states:
             interest, flow = state.interest, state.flow
@@ -106,11 +108,10 @@ class FanOut:
                 and state.follows is None
                 and interest is not None
                 and not flow.late(now)
-                and (body := bodies.get(interest) or self._on_time_body(interest))
+                and (data := frames.get(interest) or self._frame(interest))
             ):
-                key = state.applied, state.margin
-                head = self._heads.get(key) or self._head(*key)
-                data = b"".join((binary_header(len(head) + body[0]), head, body[1]))
+                if state.report is not None:
+                    data = self._reporting(interest, state.report)
                 if state.link.try_send(data) is full:
                     self._postpone(state)
                 else:
@@ -118,6 +119,7 @@ class FanOut:
                     flow.sent(tick, size, now)
                     counters.snapshots += 1
                     counters.bytes += size
+                    state.report = None
                     state.baseline = baseline
             else:
                 self._write_other(state, now)
@@ -142,10 +144,11 @@ class FanOut:
         if not state.special and state.private is None:
             groups = self._followers.shared(state, interest)
             if groups is not None:
-                head = snapshot_head(self._tick, state.applied, state.margin, None, ())
+                head = snapshot_head(self._tick, state.report)
                 tail = self._tail(interest) if self._has_tail else b""
                 data = b"".join((binary_header(len(head) + len(groups)), head, groups, tail))
                 if self._send(state, data, now):
+                    state.report = None
                     state.baseline = self.baseline
                 else:
                     self._postpone(state)
@@ -153,6 +156,21 @@ class FanOut:
         told = self._followers.tell(state, interest)
         if self._write_exception(state, interest, Body(told.groups, told.dropped), now):
             state.follows, state.lags = told.follows, told.lags
+
+    def _frame(self, interest: Interest) -> bytes:
+        """What everybody on time with an interest is sent, unless there is something to report.
+
+        Nothing for an interest that is not told everything at every tick.
+        """
+        body = self._on_time_body(interest)
+        if body is None:
+            return b""
+        frame = self._frames[interest] = _joined(self._head, *body)
+        return frame
+
+    def _reporting(self, interest: Interest, report: tuple[int, int]) -> bytes:
+        """The same with a report for one client."""
+        return _joined(snapshot_head(self._tick, report), *self._on_time[interest])
 
     def _on_time_body(self, interest: Interest) -> tuple[int, bytes] | None:
         """What follows the head of a snapshot: the length of its groups; the groups, and whatever
@@ -175,7 +193,7 @@ class FanOut:
         """Whether the link has taken it."""
         self._counters.exceptions += 1
         self._queue_news(state)
-        head = self._private_head(state, body.dropped)
+        head = snapshot_head(self._tick, state.report, state.private, body.dropped)
         messages = [*state.outbox]
         messages += [binary_header(len(head) + len(body.groups)), head, body.groups]
         for message in state.events.messages(now):
@@ -204,6 +222,7 @@ class FanOut:
         """The exception was written: the link is like the others again."""
         state.baseline = self.baseline
         state.sent = interest
+        state.report = None
         state.private = None
         state.damaged = frozenset()
         state.scores = None
@@ -238,13 +257,6 @@ class FanOut:
         self._counters.bytes += len(data)
         return True
 
-    def _head(self, applied: int, margin: int) -> bytes:
-        head = self._heads[applied, margin] = snapshot_head(self._tick, applied, margin, None, ())
-        return head
-
-    def _private_head(self, state: LinkState, dropped: tuple[int, ...]) -> bytes:
-        return snapshot_head(self._tick, state.applied, state.margin, state.private, dropped)
-
     def _tail(self, interest: Interest) -> bytes:
         tail = self._tails.get(interest)
         if tail is None:
@@ -256,6 +268,11 @@ class FanOut:
         for message in messages_of(self._news.of(interest)):
             frames += [binary_header(len(message)), message]
         return b"".join(frames)
+
+
+def _joined(head: bytes, size: int, body: bytes) -> bytes:
+    """A snapshot as a frame, and what comes after it; `size` is that of its groups."""
+    return b"".join((binary_header(len(head) + size), head, body))
 
 
 _NOTHING = Baseline(0, {})

@@ -172,7 +172,7 @@ class Handshake:
         ):
             self._door.unclaimed(answer.session, answer.generation)
             return
-        asking.state.applied = answer.applied
+        asking.state.note_applied(answer.applied, 0)
         playing = Playing(
             answer.session,
             generation=answer.generation,

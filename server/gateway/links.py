@@ -60,6 +60,8 @@ class LinkState:
 
     `follows` is the stream that it is told in step with, except for the parts in which it `lags`.
 
+    `report` is (applied, margin) while the client has not been told them.
+
     `special` tells the fan-out that there is more to do than one join and one send: messages in
     `outbox`, events that wait, scores, or cells to repair.
     """
@@ -83,6 +85,7 @@ class LinkState:
     flow: Flow = attrs.field(factory=Flow)
     applied: int = 0
     margin: int = 0
+    report: tuple[int, int] | None = None
     private: bytes | None = None
 
     # what is out of the ordinary
@@ -99,6 +102,12 @@ class LinkState:
     def session_id(self) -> int:
         """The session that plays over this link, 0 if none."""
         return self.session.session if self.session else 0
+
+    def note_applied(self, applied: int, margin: int) -> None:
+        """Inputs up to `applied` have taken effect; the newest came `margin` ticks early."""
+        if applied != self.applied or margin != self.margin:
+            self.applied, self.margin = applied, margin
+            self.report = applied, margin
 
     def want(self, interest: Interest | None) -> None:
         """Send the cells of `interest` from now on."""

@@ -115,8 +115,7 @@ class Sessions:
             self._outdated.add(session)
         if generation != playing.generation or hop < playing.hop:
             return
-        state.applied = applied
-        state.margin = margin
+        state.note_applied(applied, margin)
         if hop > playing.hop or playing.owner != shard:
             playing.hop = hop
             playing.owner = shard

@@ -231,8 +231,8 @@ def groups_item(feeds: Mapping[int, Feed], tick: int, updates: Updates) -> bytes
         newest = feed.newest
         if newest is not None and (shard in by_shard or feed.fresh):
             mine = by_shard.get(shard, [])
-            age = tick - newest.tick
-            groups.append(group(shard, newest.epoch, age, newest.step, len(mine), b"".join(mine)))
+            age, lag = tick - newest.tick, newest.tick - newest.step
+            groups.append(group(shard, newest.epoch, age, lag, len(mine), b"".join(mine)))
     return cbor.array_head(len(groups)) + b"".join(groups)
 
 

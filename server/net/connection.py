@@ -15,11 +15,12 @@ import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_stream
 
 from protocol.errors import CloseCode
+from protocol.limits import SUBPROTOCOL
 from server.net import limits
 from server.net.doors import Doors
 from server.net.drain import Drain
 from server.net.frames import close_frame
-from server.net.handshake import SUBPROTOCOL, refusal
+from server.net.handshake import refusal
 from server.net.inbound import Inbound
 from server.net.link import Closed
 from server.net.outbound import Outbound

@@ -7,12 +7,11 @@ Must not know: streams, sockets.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Final
 from urllib.parse import urlsplit
 
-__all__ = ["SUBPROTOCOL", "refusal"]
+from protocol.limits import SUBPROTOCOL
 
-SUBPROTOCOL: Final = "shoal.v1"
+__all__ = ["refusal"]
 
 
 def refusal(

@@ -137,7 +137,7 @@ class Inbound:
     def returned(self, message: bytes | str) -> None:
         """Take back a whole message from trio-websocket.
 
-        Raises RemoteProtocolError if it is text: shoal.v1 has none.
+        Raises RemoteProtocolError if it is text: the protocol has none.
         """
         if isinstance(message, str):
             raise RemoteProtocolError("a text message has no meaning here", CloseCode.BAD_MESSAGE)

@@ -51,7 +51,7 @@ def _group(schema: Schema, geometry: Geometry, shard: int) -> Group:
     table.finish()
     _, blob, offsets = table.encode_changed(None)
     spans = zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)
-    return Group(shard, 1, 0, 20, [cbor.loads_arrays(blob[a:b]) for a, b in spans])
+    return Group(shard, 1, 0, 0, [cbor.loads(blob[a:b]) for a, b in spans])
 
 
 class StillServer:

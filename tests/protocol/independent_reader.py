@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
-_ARRAYS = {64: "B", 69: "H", 70: "I", 71: "Q", 72: "b", 77: "h", 78: "i", 79: "q"}
 _WIDTH = {"u8": "B", "u16": "H", "u32": "I", "u64": "Q", "i16": "h", "i32": "i"}
 _HELD_TICKS = 10
 
@@ -24,20 +23,6 @@ class MalformedError(ValueError):
 
 class Unsynced(Exception):  # noqa: N818
     """An update of a part whose baseline is not held."""
-
-
-class Typed(tuple[int, ...]):
-    """A typed array; `code` is its element as in struct."""
-
-    __slots__ = ()
-    code: str
-
-
-def _typed_class(element: str) -> type[Typed]:
-    return type(f"Typed_{element}", (Typed,), {"__slots__": (), "code": element})
-
-
-_CLASSES = {tag: _typed_class(element) for tag, element in _ARRAYS.items()}
 
 
 class Cbor:
@@ -77,7 +62,7 @@ class Cbor:
         if major == 3:
             return self._text(value)
         if major == 6:
-            return self._array(value)
+            raise MalformedError("a tag")
         if value and depth >= 16:
             raise MalformedError("too deep")
         if major == 4:
@@ -113,17 +98,6 @@ class Cbor:
         if not math.isfinite(number):
             raise MalformedError("a float that is no number")
         return number
-
-    def _array(self, tag: int) -> Typed:
-        if tag not in _ARRAYS or self._data[self._at : self._at + 1] == b"":
-            raise MalformedError("a tag")
-        if self._data[self._at] >> 5 != 2:
-            raise MalformedError("a typed array is a byte string")
-        data = self._item(0)
-        width = struct.calcsize("<" + _ARRAYS[tag])
-        if len(data) % width:
-            raise MalformedError("half an element")
-        return _CLASSES[tag](struct.unpack(f"<{len(data) // width}{_ARRAYS[tag]}", data))
 
 
 class Being:
@@ -173,11 +147,13 @@ class Reader:
         items = Cbor(data).only()
         if type(items) is not list or not items or type(items[0]) is not int:
             raise MalformedError("no message")
+        if items[0] == 17:
+            self._snapshot(items[1:])
+            return
         readers: dict[int, tuple[int, Callable[..., Any]]] = {
             3: (2, lambda _stamp: None),
             4: (2, lambda _stamp: None),
             16: (2, self._welcome),
-            17: (8, self._snapshot),
             18: (4, lambda tick, shard, events: self.events.append((tick, shard, events))),
             19: (2, lambda rows: setattr(self, "scores", rows)),
             20: (4, lambda *rest: setattr(self, "goodbye", list(rest))),
@@ -200,33 +176,36 @@ class Reader:
         self._columns = math.ceil(width / self._cell_side)
         self._cells = self._columns * math.ceil(height / self._cell_side)
 
-    def _snapshot(
-        self,
-        tick: int,
-        applied: int,
-        margin: int,
-        private: list[int] | None,
-        dropped: list[int],
-        flags: int,
-        groups: list[list[Any]],
-    ) -> None:
-        if flags != 0 or tick < self.tick:
-            raise MalformedError("a snapshot of the past, or of the future")
-        self.tick, self.applied, self.margin = tick, applied, margin
+    def _snapshot(self, items: list[Any]) -> None:
+        if len(items) < 3 or type(items[1]) is not int or not 0 <= items[1] < 8:
+            raise MalformedError("a snapshot without its head")
+        tick, told, *rest = items
+        if len(rest) != 1 + (0, 2, 1, 3, 1, 3, 2, 4)[told]:
+            raise MalformedError("a snapshot of the wrong length")
+        if tick < self.tick:
+            raise MalformedError("a snapshot of the past")
+        self.tick = tick
+        if told & 1:
+            self.applied, self.margin = rest.pop(0), rest.pop(0)
+        private = rest.pop(0) if told & 2 else None
+        dropped = rest.pop(0) if told & 4 else []
+        groups = rest.pop()
         self.lost_cells = []
         self.private = self.private if private is None else private
-        gone = set(dropped)
-        for shard in self._shards.values():
-            for key in [key for key in shard.parts if self._cell(key) in gone]:
-                for being in shard.parts.pop(key).values():
-                    self._hide(being)
+        self._drop(set(dropped))
         for group in groups:
             self._group(*group)
         for entity, (_being, _step, since) in list(self._held.items()):
             if tick - since > _HELD_TICKS:
                 del self._held[entity]
 
-    def _group(self, number: int, epoch: int, age: int, step: int, updates: list[Any]) -> None:
+    def _drop(self, gone: set[int]) -> None:
+        for shard in self._shards.values():
+            for key in [key for key in shard.parts if self._cell(key) in gone]:
+                for being in shard.parts.pop(key).values():
+                    self._hide(being)
+
+    def _group(self, number: int, epoch: int, age: int, lag: int, updates: list[Any]) -> None:
         shard = self._shards.get(number)
         if shard is None:
             shard = self._shards[number] = Shard(epoch)
@@ -235,7 +214,7 @@ class Reader:
                 for being in part.values():
                     self._hide(being)
             shard = self._shards[number] = Shard(epoch)
-        shard.step = step
+        shard.step = self.tick - age - lag
         for update in updates:
             try:
                 Update(self, number, shard, self.tick - age, update).apply()
@@ -335,10 +314,15 @@ class Update:
         self._number = number
         self._shard = shard
         self._tick = tick
-        if len(items) < 3:
+        if len(items) < 2 or type(items[1]) is not int or items[1] == 1:
             raise MalformedError("an update without a head")
-        self._key, self._age, self._contents = items[:3]
-        self._items = items[3:]
+        self._key = items[0]
+        if items[1] < 0:
+            self._age, self._contents, self._items = 1, -1 - items[1], items[2:]
+        elif len(items) == 2:
+            raise MalformedError("an update without contents")
+        else:
+            self._age, self._contents, self._items = items[1], items[2], items[3:]
         self._kind = reader.kind_of(self._key)
         self._kind_number = self._key % len(reader._kinds)
 
@@ -353,25 +337,28 @@ class Update:
         turned = self._courses(positions=False) if contents & 8 else {}
         placed = self._courses(positions=True) if contents & 16 else {}
         changed = [
-            (index, self._column(self._slots(), field))
+            (index, *self._change(index, field))
             for index, field in enumerate(fields)
             if contents & 32 << index
         ]
         if self._items:
             raise MalformedError("something after the last section")
-        part = self._ground(left, entered, {*turned, *placed, *(s for _, c in changed for s in c)})
+        touched = {slot for _, column, _ in changed for slot in column}
+        part = self._ground(left, entered, {*turned, *placed, *touched})
         for slot, reason in left.items():
             self._reader.release(part.pop(slot), reason, self._shard.step)
         for slot, being in entered.items():
             part[slot] = being
             self._reader.show(being)
-        for slot, (vx, vy, age) in turned.items():
-            self._turn(part[slot], vx, vy, self._shard.step - age)
-        for slot, (x0, y0, vx, vy, age) in placed.items():
+        for slot, (*speed, age) in turned.items():
+            self._turn(part[slot], speed, self._shard.step - age)
+        for slot, (x0, y0, *speed, age) in placed.items():
+            vx, vy = self._speed(part[slot], speed)
             part[slot].course = (x0, y0, vx, vy, self._shard.step - age)
-        for index, column in changed:
+        for index, column, by in changed:
             for slot, value in column.items():
-                part[slot].values[index] = value
+                being = part[slot]
+                being.values[index] = (being.values[index] + value) % by if by else value
         self._check(crc, part)
 
     def _ground(
@@ -388,10 +375,24 @@ class Update:
             raise Unsynced
         return part
 
-    def _turn(self, being: Being, vx: int, vy: int, begins: int) -> None:
+    def _turn(self, being: Being, speed: list[int], begins: int) -> None:
         assert being.course is not None
         x, y = where(being.course, begins, self._kind["course"])
+        vx, vy = self._speed(being, speed)
         being.course = (x, y, vx, vy, begins)
+
+    def _speed(self, being: Being, told: list[int]) -> tuple[int, int]:
+        """The velocity that was told, or that follows from the heading, which is noted."""
+        if self._heading is None:
+            vx, vy = told
+            return vx, vy
+        being.values[self._heading["field"]] = told[0]
+        return self._heading["vx"][told[0]], self._heading["vy"][told[0]]
+
+    @property
+    def _heading(self) -> dict[str, Any] | None:
+        course = self._kind["course"]
+        return None if course is None else course.get("heading")
 
     # --- sections --------------------------------------------------------------------------------
 
@@ -406,22 +407,43 @@ class Update:
             raise MalformedError("a bitmap")
         return [slot for slot in range(64) if bitmap >> slot & 1]
 
-    def _numbers(self, code: str, count: int) -> Typed:
-        column = self._next()
-        if not isinstance(column, Typed) or column.code != code or len(column) != count:
-            raise MalformedError("a column")
-        return column
+    def _columns(self, count: int, codes: list[str], last: str = "") -> list[list[Any]]:
+        """The columns in a byte string: numbers, or texts as bytes; the last one may be missing."""
+        data = self._next()
+        if type(data) is not bytes:
+            raise MalformedError("columns that are no bytes")
+        if len(data) != count * struct.calcsize("<" + "".join(codes)):
+            codes = [*codes, last]
+            if not last or len(data) != count * struct.calcsize("<" + "".join(codes)):
+                raise MalformedError("columns of the wrong length")
+        columns = []
+        for code in codes:
+            width = struct.calcsize("<" + code)
+            mine, data = data[: width * count], data[width * count :]
+            pieces = [mine[i * width : (i + 1) * width] for i in range(count)]
+            columns.append([struct.unpack("<" + code, piece)[0] for piece in pieces])
+        return columns
 
-    def _column(self, slots: list[int], field: dict[str, Any]) -> dict[int, Any]:
-        if field["type"].startswith("text:"):
-            size = int(field["type"][5:])
-            data = bytes(self._numbers("B", size * len(slots)))
-            return {slot: data[i * size : (i + 1) * size] for i, slot in enumerate(slots)}
-        column: Any = self._numbers(_WIDTH[field["type"]], len(slots))
-        if field["axis"] is not None:
-            origin = self._reader.origin(self._key, field)
-            column = [(value + origin) % 2 ** int(field["type"][1:]) for value in column]
-        return dict(zip(slots, column, strict=True))
+    def _code(self, field: dict[str, Any]) -> str:
+        is_text = field["type"].startswith("text:")
+        return field["type"][5:] + "s" if is_text else _WIDTH[field["type"]]
+
+    def _absolute(self, field: dict[str, Any], column: list[Any]) -> list[Any]:
+        if field["axis"] is None:
+            return column
+        origin = self._reader.origin(self._key, field)
+        return [(value + origin) % 2 ** int(field["type"][1:]) for value in column]
+
+    def _change(self, index: int, field: dict[str, Any]) -> tuple[dict[int, Any], int]:
+        """New values; or differences, and by what they are modulo."""
+        if self._heading is not None and self._heading["field"] == index:
+            raise MalformedError("a heading by itself")
+        slots = self._slots()
+        if field["type"] in {"u16", "u32"} and self._items and len(self._items[0]) == len(slots):
+            (column,) = self._columns(len(slots), ["b"])
+            return dict(zip(slots, column, strict=True)), 2 ** int(field["type"][1:])
+        (column,) = self._columns(len(slots), [self._code(field)])
+        return dict(zip(slots, self._absolute(field, column), strict=True)), 0
 
     def _leave(self) -> dict[int, int]:
         slots, reasons = self._slots(), self._next()
@@ -430,47 +452,46 @@ class Update:
         return dict(zip(slots, reasons, strict=True))
 
     def _enter(self) -> dict[int, Being]:
-        slots = self._slots()
-        ids = self._numbers("Q", len(slots))
-        columns = [self._column(slots, field) for field in self._kind["fields"]]
-        courses: list[tuple[int, ...]] = []
+        slots, fields = self._slots(), self._kind["fields"]
+        codes = ["Q", *(self._code(field) for field in fields)]
         if self._kind["course"] is not None:
-            x0, y0 = (self._numbers("i", len(slots)) for _ in range(2))
-            speed = _WIDTH[self._kind["course"]["speed_type"]]
-            vx, vy = (self._numbers(speed, len(slots)) for _ in range(2))
-            begins = [self._shard.step - age for age in self._numbers("H", len(slots))]
-            courses = list(zip(x0, y0, vx, vy, begins, strict=True))
+            codes += ["i", "i", *self._speed_codes(told=self._heading is None), "H"]
+        ids, *columns = self._columns(len(slots), codes)
+        for index, field in enumerate(fields):
+            columns[index] = self._absolute(field, columns[index])
         entered = {}
         for place, slot in enumerate(slots):
             being = entered[slot] = Being(ids[place], self._kind_number, self._number)
-            being.values = [column[slot] for column in columns]
-            if courses:
-                x, y, vx_, vy_, step0 = courses[place]
-                being.course = (x, y, vx_, vy_, step0)
+            being.values = [column[place] for column in columns[: len(fields)]]
+            if self._kind["course"] is not None:
+                x, y, *speed, age = (column[place] for column in columns[len(fields) :])
+                if self._heading is not None:
+                    speed = [being.values[self._heading["field"]]]
+                vx, vy = self._speed(being, speed)
+                being.course = (x, y, vx, vy, self._shard.step - age)
         return entered
+
+    def _speed_codes(self, *, told: bool) -> list[str]:
+        return [_WIDTH[self._kind["course"]["speed_type"]]] * 2 if told else []
 
     def _courses(self, *, positions: bool) -> dict[int, tuple[int, ...]]:
         if self._kind["course"] is None:
             raise MalformedError("a course of a kind that has none")
         slots = self._slots()
-        count = len(slots)
-        columns = [self._numbers("i", count) for _ in range(2 if positions else 0)]
-        speed = _WIDTH[self._kind["course"]["speed_type"]]
-        columns += [self._numbers(speed, count) for _ in range(2)]
-        if self._items and self._items[0] is None:
-            self._next()
-            ages: Any = (1,) * count
-        else:
-            ages = self._numbers("H", count)
-        return dict(zip(slots, zip(*columns, ages, strict=True), strict=True))
+        codes = ["i", "i"] if positions else []
+        codes += self._speed_codes(told=True) if self._heading is None else ["B"]
+        columns = self._columns(len(slots), codes, "H")
+        if len(columns) == len(codes):
+            columns.append([1] * len(slots))
+        return dict(zip(slots, zip(*columns, strict=True), strict=True))
 
     # --- CRC -------------------------------------------------------------------------------------
 
     def _check(self, crc: Any, part: dict[int, Being]) -> None:
-        due = (self._tick + self._key) % 64 == 0
+        due = (self._tick + self._key) % 64 < max(self._age, 1)
         if crc is None:
             return
-        if not due:
+        if not due and self._age:  # a keyframe may make good for a longer silence
             raise MalformedError("a CRC at another time than announced")
         self._reader.crc_checked += 1
         if crc != self._crc(part):

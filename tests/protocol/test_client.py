@@ -52,15 +52,13 @@ class Desk:
         self.shard.tell()
         table = self.shard.table
         keys = table.parts_in(range(self.worlds.CELLS))
-        updates = [
-            cbor.loads_arrays(item) for item in table.encode(keys, self.since) if item is not None
-        ]
+        updates = [cbor.loads(item) for item in table.encode(keys, self.since) if item is not None]
         if damage is not None:
             damage(updates)
         self.since = self.shard.tick
-        group = messages.Group(0, 1, 0, self.shard.step, updates)
+        group = messages.Group(0, 1, 0, self.shard.tick - self.shard.step, updates)
         said = messages.Snapshot(
-            tick=self.shard.tick, applied=applied, margin=margin, private=private, groups=(group,)
+            tick=self.shard.tick, report=(applied, margin), private=private, groups=(group,)
         )
         self.say(said)
         self.client.tick(self.now)
@@ -230,8 +228,9 @@ def test_unconfirmed_inputs_are_bounded(desk, client):
 def test_a_wrong_checksum_asks_for_the_cell_anew_and_is_counted(desk, client):
     def damage(updates):
         for update in updates:
-            if update[2] & 1:
-                update[3] ^= 1  # the CRC is the first section
+            contents, sections = desk.worlds.read_head(update)
+            if contents & 1:
+                update[sections] ^= 1  # the CRC is the first section
 
     for _ in range(2 * limits.CRC_TICKS):
         desk.snapshot()

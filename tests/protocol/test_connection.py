@@ -98,7 +98,7 @@ def test_noise_closes_and_is_the_peers_fault(data: bytes, state: State, role: Ro
 def test_another_version_is_refused_with_its_own_code() -> None:
     server = Connection(Role.SERVER)
     with pytest.raises(RemoteProtocolError) as refused:
-        server.receive(cbor.dumps([0, 2, None, "Ada", None, None, False, "new"]))
+        server.receive(cbor.dumps([0, 1, None, "Ada", None, None, False, "new"]))
     assert refused.value.code is CloseCode.VERSION
     assert server.state is State.CLOSED
 

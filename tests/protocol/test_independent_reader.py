@@ -31,7 +31,7 @@ class Link:
             if epoch == shard.table.epoch and shard.tick - since >= RETAINED_TICKS:
                 kept = set()
         groups = [self._group(shard, tick, kept, wanted) for shard in shards]
-        head = messages.snapshot_head(tick, 1, -1, None, sorted(self.cells - kept))
+        head = messages.snapshot_head(tick, (1, -1), None, sorted(self.cells - kept))
         self.cells = set(wanted)
         return head + cbor.array_head(len(groups)) + b"".join(groups)
 
@@ -44,7 +44,7 @@ class Link:
         self.held[table.shard] = (table.epoch, shard.tick)
         age = tick - shard.tick
         return messages.group(
-            table.shard, table.epoch, age, shard.step, len(updates), b"".join(updates)
+            table.shard, table.epoch, age, shard.tick - shard.step, len(updates), b"".join(updates)
         )
 
 

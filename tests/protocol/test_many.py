@@ -1,10 +1,11 @@
 """Working on many parts at once gives the very bytes and state of working on them one by one."""
 
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,7 +27,7 @@ seeds = st.integers(0, 2**20)
 def history(worlds: Any, seed: int, ticks: int) -> Any:
     shard = worlds.Shard(0, seed, worlds.make_schema(), worlds.make_geometry())
     for _ in range(40):
-        shard.spawn(seed % 2, shard.below(worlds.CELLS))
+        shard.spawn(seed % worlds.KINDS, shard.below(worlds.CELLS))
     for _ in range(ticks):
         shard.step += 1
         shard.live()
@@ -77,7 +78,7 @@ def test_many_updates_are_the_bytes_of_each(
         assert told == [table.encode([key], since)[0] for key in keys.tolist()]
         everything = table.encode(table.parts_in(range(worlds.CELLS)), since)
         assert sorted(told) == sorted(update for update in everything if update is not None)
-        cells = [key // 2 % worlds.CELLS for key in keys.tolist()]
+        cells = [key // worlds.KINDS % worlds.CELLS for key in keys.tolist()]
         for cell in set(cells):
             cut = [update for place, update in zip(cells, told, strict=True) if place == cell]
             again = table.encode(table.parts_in([cell]), since)
@@ -93,7 +94,7 @@ def test_reading_in_lockstep_is_strict_reading(
     forms = tuple(KindForm.of(kind) for kind in table.kinds)
     for since in (None, table.tick - 1, data.draw(st.integers(0, table.tick - 1))):
         _, blob, offsets = table.encode_changed(since)
-        singly = [cbor.loads_arrays(blob[a:b]) for a, b in pairwise(offsets.tolist())]
+        singly = [cbor.loads(blob[a:b]) for a, b in pairwise(offsets.tolist())]
         strict = sorted(plain(read_updates(forms, singly)), key=lambda pair: pair[0])
         assert plain(unpack(forms, blob, offsets)) == strict
 
@@ -129,7 +130,7 @@ def test_damage_is_read_in_lockstep_as_strictly_as_one_by_one(
                 copy.advance(shard.tick, shard.step)
                 copy._apply(batches, report)
             else:
-                items = [cbor.loads_arrays(raw[a:b]) for a, b in pairwise(offsets.tolist())]
+                items = [cbor.loads(raw[a:b]) for a, b in pairwise(offsets.tolist())]
                 copy.apply_items(items, shard.tick, shard.step, report)
         except RemoteProtocolError:
             assert everybody(copy) == held, "a refused frame changes nothing"
@@ -144,12 +145,12 @@ def test_a_part_that_is_told_of_twice_is_told_in_order(worlds: Any) -> None:
     copy = PartTable(worlds.make_schema(), worlds.make_geometry())
     _, blob, offsets = shard.table.encode_changed(None)
     before, items = shard.tick, []
-    items += [cbor.loads_arrays(blob[a:b]) for a, b in pairwise(offsets.tolist())]
+    items += [cbor.loads(blob[a:b]) for a, b in pairwise(offsets.tolist())]
     shard.step += 1
     shard.tell()
     for update in shard.table.encode(shard.table.parts_in(range(worlds.CELLS)), before):
         if update is not None:
-            items.append(cbor.loads_arrays(update))
+            items.append(cbor.loads(update))
     report = Report()
     copy.apply_items(items, shard.tick, shard.step - 1, report)
     assert not report.unsynced
@@ -167,3 +168,39 @@ def test_an_update_without_footing_is_named_and_the_others_are_applied(worlds: A
     assert not held.keys() & set(report.unsynced), "nothing of those parts was done"
     for key, columns in held.items():
         assert set(columns[0]) <= set(everybody(shard.table)[key][0])
+
+
+def test_a_heading_that_leads_nowhere_is_refused(worlds: Any) -> None:
+    key = worlds.BIRD
+    columns = bytes(8) + bytes(2) + bytes([99]) + bytes(8) + bytes(2)
+    for update in ([key, 0, 4, 1, columns], [key, -1 - 8, 1, bytes([99])]):
+        copy = PartTable(worlds.make_schema(), worlds.make_geometry())
+        with pytest.raises(RemoteProtocolError):
+            copy.apply(update, 1, 1)
+        many = b"".join(cbor.dumps([key + 3 * n, *update[1:]]) for n in range(30))
+        offsets = np.arange(31) * (len(many) // 30)
+        with pytest.raises(RemoteProtocolError):
+            copy.apply_frame(many, offsets, 1, 1, Report())
+
+
+def test_small_changes_of_wide_fields_travel_as_one_byte(worlds: Any) -> None:
+    shard = worlds.Shard(0, 1, worlds.make_schema(), worlds.make_geometry())
+    bird = shard.spawn(worlds.BIRD, 1)
+    told = []
+    for load in (1000, 1127, 1000, 872, 1000, 1128):
+        shard.step += 1
+        bird.values[0] = load
+        shard.tell()
+        (update,) = shard.table.encode([worlds.KINDS + worlds.BIRD], shard.tick - 1)
+        told.append(cast("list[Any]", cbor.loads(update or b""))[-1])
+    assert told[1:] == [
+        b"\x7f",
+        b"\x81",
+        b"\x80",
+        (1000).to_bytes(2, "little"),
+        (1128).to_bytes(2, "little"),
+    ]
+    (update,) = shard.table.encode([worlds.KINDS + worlds.BIRD], shard.tick - 2)
+    assert cast("list[Any]", cbor.loads(update or b""))[-1] == (1128).to_bytes(2, "little"), (
+        "over more than a tick the value itself is told"
+    )

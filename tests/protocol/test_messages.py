@@ -47,15 +47,28 @@ PRIVATES = st.builds(
     messages.Private, IDS, st.integers(0, limits.KINDS_MAX - 1), WHOLE,
     st.lists(st.integers(-(2**53) + 1, 2**53 - 1), max_size=limits.FIELDS_MAX).map(tuple),
 )  # fmt: skip
-GROUPS = st.builds(
-    messages.Group, st.integers(0, 2**32 - 1), WHOLE, WHOLE, WHOLE,
-    st.lists(st.lists(PLAIN, max_size=4), max_size=30),
-)  # fmt: skip
-SNAPSHOTS = st.builds(
-    messages.Snapshot, tick=WHOLE, applied=WHOLE, margin=st.integers(-(2**31), 2**31),
-    private=st.none() | PRIVATES, dropped=st.lists(CELLS, max_size=30).map(tuple),
-    groups=st.lists(GROUPS, max_size=4).map(tuple),
-)  # fmt: skip
+
+
+@st.composite
+def snapshots(draw: st.DrawFn) -> messages.Snapshot:
+    tick = draw(WHOLE)
+    groups = []
+    for _ in range(draw(st.integers(0, 4))):
+        age = draw(st.integers(0, tick))
+        lag = tick - age - draw(WHOLE)  # steps may be ahead of ticks
+        shard = draw(st.integers(0, 2**32 - 1))
+        updates = draw(st.lists(st.lists(PLAIN, max_size=4), max_size=30))
+        groups.append(messages.Group(shard, draw(WHOLE), age, lag, updates))
+    return messages.Snapshot(
+        tick=tick,
+        report=draw(st.none() | st.tuples(WHOLE, st.integers(-(2**31), 2**31))),
+        private=draw(st.none() | PRIVATES),
+        dropped=tuple(draw(st.lists(CELLS, max_size=30))),
+        groups=tuple(groups),
+    )
+
+
+SNAPSHOTS = snapshots()
 EVENTS = st.builds(
     messages.Events, WHOLE, st.integers(0, 2**32 - 1),
     st.lists(
@@ -99,11 +112,9 @@ def test_the_fast_path_writes_the_same_bytes(snapshot: messages.Snapshot) -> Non
         for group in snapshot.groups
     ]
     private = snapshot.private and messages.encode_private(snapshot.private)
-    head = messages.snapshot_head(
-        snapshot.tick, snapshot.applied, snapshot.margin, private, snapshot.dropped
-    )
+    head = messages.snapshot_head(snapshot.tick, snapshot.report, private, snapshot.dropped)
     groups = [
-        messages.group(g.shard, g.epoch, g.age, g.step, len(g.updates), b"".join(g.updates))
+        messages.group(g.shard, g.epoch, g.age, g.lag, len(g.updates), b"".join(g.updates))
         for g in encoded
     ]
     fast = head + cbor.array_head(len(groups)) + b"".join(groups)
@@ -113,12 +124,16 @@ def test_the_fast_path_writes_the_same_bytes(snapshot: messages.Snapshot) -> Non
 
 def plainly(snapshot: messages.Snapshot) -> list[Any]:
     """The items of a snapshot as SPEC.md lists them."""
-    private = snapshot.private
+    report, private, dropped = snapshot.report, snapshot.private, list(snapshot.dropped)
+    told: list[Any] = [*(report or ())]
+    if private is not None:
+        told.append([private.entity, private.kind, private.step, *private.values])
+    if dropped:
+        told.append(dropped)
     return [
-        17, snapshot.tick, snapshot.applied, snapshot.margin,
-        private and [private.entity, private.kind, private.step, *private.values],
-        list(snapshot.dropped), 0,
-        [[g.shard, g.epoch, g.age, g.step, g.updates] for g in snapshot.groups],
+        17, snapshot.tick,
+        (report is not None) + 2 * (private is not None) + 4 * (dropped != []), *told,
+        [[g.shard, g.epoch, g.age, g.lag, g.updates] for g in snapshot.groups],
     ]  # fmt: skip
 
 
@@ -171,12 +186,13 @@ ODD = [
 def test_every_item_of_every_message_is_checked() -> None:
     """Each item in turn is replaced by each odd thing: a message or a refusal, nothing else."""
     said = [
-        [0, 1, None, "Ada", None, None, False],
+        [0, limits.VERSION, None, "Ada", None, None, False],
         [1, 1, 2, 3, 4, 0, [1, "a"]],
         [2, 1], [3, 1], [4, 1], [5, [1]], [6],
         [16, {"session": 1, "token": b"", "hz": 20, "tick": 1, "entity": 1, "schema": {},
               "geometry": {}, "observer": False, "conditions": ""}],
-        [17, 1, 1, 1, [1, 0, 1, 5], [1], 0, [[0, 1, 0, 1, [[1, 0, 0]]]]],
+        [17, 1, 7, 1, 1, [1, 0, 1, 5], [1], [[0, 1, 0, 1, [[1, 0, 0]]]]],
+        [17, 1, 0, [[0, 1, 0, 1, [[1, -9, 1, b""]]]]],
         [18, 1, 0, [[0, 1]]], [19, [[1, "a", 2]]], [20, 1001, "", 0], [21, {}],
     ]  # fmt: skip
     for whole in said:
@@ -207,10 +223,10 @@ def refusal(item: object, sender: Role) -> RemoteProtocolError:
 
 
 def test_another_version_is_refused_as_such_whatever_else_it_says() -> None:
-    for hello in ([0, 2], [0, 2, "?", {}], [0, 0, None, "", None, None, False], [0, "1"]):
+    for hello in ([0, 3], [0, 1, "?", {}], [0, 0, None, "", None, None, False], [0, "1"]):
         assert refusal(hello, Role.CLIENT).code is CloseCode.VERSION
     assert refusal([0], Role.CLIENT).code is CloseCode.BAD_MESSAGE
-    assert refusal([0, 1], Role.CLIENT).code is CloseCode.BAD_MESSAGE
+    assert refusal([0, limits.VERSION], Role.CLIENT).code is CloseCode.BAD_MESSAGE
 
 
 def test_a_message_that_is_too_big_is_refused_before_it_is_read() -> None:
@@ -223,7 +239,7 @@ def test_a_message_that_is_too_big_is_refused_before_it_is_read() -> None:
 @pytest.mark.parametrize(
     ("item", "sender"),
     [
-        ([17, 1, 0, 0, None, [], 0, []], Role.CLIENT),
+        ([17, 1, 0, []], Role.CLIENT),
         ([2, 1], Role.SERVER),
         ([7], Role.CLIENT),
         ([15], Role.SERVER),
@@ -243,14 +259,22 @@ def test_a_message_that_is_too_big_is_refused_before_it_is_read() -> None:
         ([1, 1, 1, 0, 0, 0, [[]]], Role.CLIENT),
         ([1, 1, 1, 0, 0, 0, [0] * 33], Role.CLIENT),
         ([1, 1, 1, 0, 0, limits.INPUT_KINDS_MAX, []], Role.CLIENT),
-        ([0, 1, None, "é" * 33, None, None, False], Role.CLIENT),
-        ([0, 1, None, "", None, None, 0], Role.CLIENT),
+        ([0, limits.VERSION, None, "é" * 33, None, None, False], Role.CLIENT),
+        ([0, limits.VERSION, None, "", None, None, 0], Role.CLIENT),
         ([5, [limits.CELLS_MAX]], Role.CLIENT),
         ([5, [0] * (limits.RESYNC_CELLS_MAX + 1)], Role.CLIENT),
-        ([17, 1, 0, 0, None, [], 1, []], Role.SERVER),
-        ([17, 1, 0, 0, None, [], False, []], Role.SERVER),
-        ([17, 1, 0, 0, [1, 0], [], 0, []], Role.SERVER),
-        ([17, 1, 0, 0, None, [], 0, [[0, 1, 0, 1]]], Role.SERVER),
+        ([17, 1, 0], Role.SERVER),
+        ([17, 1, 8, []], Role.SERVER),
+        ([17, 1, -1, []], Role.SERVER),
+        ([17, 1, False, []], Role.SERVER),
+        ([17, 1, 0, 5, []], Role.SERVER),
+        ([17, 1, 1, 5, []], Role.SERVER),
+        ([17, 1, 2, [1, 0], []], Role.SERVER),
+        ([17, 1, 2, None, []], Role.SERVER),
+        ([17, 1, 4, [], []], Role.SERVER),
+        ([17, 1, 0, [[0, 1, 0, 1]]], Role.SERVER),
+        ([17, 1, 0, [[0, 1, 2, 0, []]]], Role.SERVER),
+        ([17, 1, 0, [[0, 1, 0, 2, []]]], Role.SERVER),
         ([18, 1, 0, [[]]], Role.SERVER),
         ([18, 1, 0, [[0, 1.5]]], Role.SERVER),
         ([18, 1, 0, [[0, np.array([1], "u1")]]], Role.SERVER),

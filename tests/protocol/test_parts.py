@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from protocol import cbor, courses
 from protocol.apply import Report, Unsynced
-from protocol.encode import CRC
+from protocol.encode import CRC, TURN
 from protocol.errors import RemoteProtocolError
 from protocol.geometry import Geometry
 from protocol.limits import RETAINED_TICKS, SLOTS
@@ -135,7 +135,7 @@ def receive(table: PartTable, owner: PartTable, since: int | None) -> Report:
     report = Report()
     table.advance(owner.tick, owner.step, base=since)
     for start, end in zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
-        item = cbor.loads_arrays(blob[start:end])
+        item = cbor.loads(blob[start:end])
         table.apply(item, owner.tick, owner.step, report)
     assert not report.crc_failed, "the receiver's CRC must be the owner's"
     return report
@@ -203,11 +203,11 @@ def test_an_idle_part_says_nothing_but_its_crc(schema: Schema, geometry: Geometr
         owner.publish()
         update = owner.table.encode([key], before)[0]
         if update is not None:
-            told[owner.tick] = cbor.loads_arrays(update)
+            told[owner.tick] = cbor.loads(update)
     assert len(told) == 1, "the CRC comes once in 64 ticks"
     ((tick, update),) = told.items()
     assert isinstance(update, list)
-    assert update[2] == CRC
+    assert update[1] == -1 - CRC
     assert (tick + key) % 64 == 0
 
 
@@ -221,7 +221,7 @@ def test_a_second_part_is_found_when_the_first_has_gone(schema: Schema, geometry
     assert len(owner.table.parts_in([2])) == 1, "the part that is empty was freed"
     joiner = PartTable(schema, geometry)
     for update in owner.table.encode(owner.table.parts_in([2]), None):
-        joiner.apply(cbor.loads_arrays(update or b""), owner.tick, owner.step)
+        joiner.apply(cbor.loads(update or b""), owner.tick, owner.step)
     assert everything(joiner) == everything(owner.table)
 
 
@@ -247,11 +247,10 @@ def test_a_turn_sends_no_position(schema: Schema, geometry: Geometry) -> None:
     )  # fmt: skip
     owner.publish()
     key = owner.table.parts_in([2])[0]
-    update = cbor.loads_arrays(owner.table.encode([key], 1)[0] or b"")
+    update = cbor.loads(owner.table.encode([key], 1)[0] or b"")
     assert isinstance(update, list)
-    assert update[:4] == [key, 1, 8, 1], "one turn in slot 0 and nothing else"
-    assert [np.asarray(c).tolist() for c in update[4:6]] == [[0], [64]]
-    assert update[6] is None, "it turned in this very step"
+    assert update[:3] == [key, -1 - TURN, 1], "one turn in slot 0 and nothing else"
+    assert update[3:] == [b"\0\0\x40\0"], "it turned in this very step: no age"
 
 
 def test_an_update_on_the_wrong_baseline_changes_nothing(
@@ -292,6 +291,6 @@ def test_hostile_updates_are_refused_and_change_nothing(
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     truth = everything(table)
     try:
-        table.apply(cbor.loads_arrays(bytes(raw)), owner.tick, owner.step)
+        table.apply(cbor.loads(bytes(raw)), owner.tick, owner.step)
     except (RemoteProtocolError, Unsynced):
         assert everything(table) == truth, "a refused update changes nothing"

@@ -27,7 +27,7 @@ def test_a_schema_survives_the_wire(schema: Schema) -> None:
 
 
 def test_names_lead_to_numbers(schema: Schema) -> None:
-    assert [kind.name for kind in schema.kinds] == ["Fish", "Rock"]
+    assert [kind.name for kind in schema.kinds] == ["Fish", "Rock", "Bird"]
     assert schema.kind_index("Rock") == 1
     assert schema.input_index("Steer") == 0
     assert schema.event_index("Hit") == 0
@@ -115,6 +115,7 @@ def test_events_go_to_the_wire_and_back(schema: Schema) -> None:
 
 FISH = ("kinds", 0)
 HP = (*FISH, "fields", 0)
+HEADING = ("kinds", 2, "course", "heading")
 BAD: dict[str, tuple[tuple[Any, ...], Any]] = {
     "no hz": (("hz",), 0),
     "half a hz": (("hz",), 20.5),
@@ -146,6 +147,14 @@ BAD: dict[str, tuple[tuple[Any, ...], Any]] = {
     "a course in floats": ((*FISH, "course", "den"), 5.0),
     "a course too fine": ((*FISH, "course", "num"), 2**20),
     "a course of another speed": ((*FISH, "course", "speed_type"), "i8"),
+    "a heading of no field": ((*HEADING, "field"), 2),
+    "a heading in a wide field": ((*HEADING, "field"), 0),
+    "a heading that is true": ((*HEADING, "field"), True),
+    "a heading that leads nowhere": ((*HEADING, "vx"), []),
+    "a heading with half a direction": ((*HEADING, "vx"), [0]),
+    "a heading in floats": ((*HEADING, "vy"), [0.5] * 9),
+    "a heading too fast": ((*HEADING, "vy"), [2**15] * 9),
+    "a heading of too many ways": ((*HEADING, "vx"), [0] * 257),
     "an input without fields": (("inputs", 0), {"name": "Steer", "once": False}),
 }
 

@@ -1,7 +1,8 @@
 """A small world for the protocol's tests and vectors, and shards in it with a random history.
 
 Not a test module: `conftest.py` loads it and gives it to tests as the fixture `worlds`. The schema
-has one kind with a course and one without; the world is four cells wide and two high.
+has a kind with a course, one without, and one whose course follows from a heading; the world is
+four cells wide and two high.
 """
 
 import random
@@ -16,8 +17,12 @@ from protocol.geometry import Geometry
 from protocol.parts import CourseRows, KindRows, PartTable, Reason
 from protocol.schema import Schema
 
-FISH, ROCK = 0, 1
+FISH, ROCK, BIRD = range(3)
+KINDS = 3
 CELLS = 8
+# Eight directions at about 18 units a second, and rest.
+_VX = [1152, 815, 0, -815, -1152, -815, 0, 815, 0]
+_VY = [0, 815, 1152, 815, 0, -815, -1152, -815, 0]
 SCHEMA = {
     "game": "test",
     "hash": "0011223344556677",
@@ -54,6 +59,23 @@ SCHEMA = {
             "private": [],
             "motion": None,
         },
+        {
+            "name": "Bird",
+            "fields": [
+                {"name": "load", "type": "u16", "lo": 0.0, "step": 1.0, "axis": None},
+                {"name": "heading", "type": "u8", "lo": 0.0, "step": 1.0, "axis": None},
+            ],
+            "course": {
+                "step": 1 / 4096,
+                "speed_step": 1 / 64,
+                "num": 16,
+                "den": 5,
+                "speed_type": "i16",
+                "heading": {"field": 1, "vx": _VX, "vy": _VY},
+            },
+            "private": [],
+            "motion": None,
+        },
     ],
     "inputs": [
         {
@@ -81,6 +103,11 @@ def make_schema() -> Schema:
 
 def make_geometry(shards: tuple[int, int] = (2, 1)) -> Geometry:
     return Geometry.grid(256, 128, 64, (64, 128), shards=shards)
+
+
+def read_head(update: list[Any]) -> tuple[int, int]:
+    """The contents of a decoded update, and where its sections begin."""
+    return (-1 - update[1], 2) if update[1] < 0 else (update[2], 3)
 
 
 @attrs.define
@@ -117,7 +144,10 @@ class Shard:
         being = Being(self._newest, kind, cell, [])
         if kind == FISH:
             being.values = [self.below(100), f"f{self.below(1000)}".encode()]
-            being.course = (self._place(), self._place(), self._speed(), self._speed(), self.step)
+        elif kind == BIRD:
+            being.values = [self.below(2**16), self.below(len(_VX))]
+        if kind != ROCK:
+            being.course = (self._place(), self._place(), *self._speeds(being), self.step)
         else:
             corner = self.table.geometry.cell_origin(cell)
             being.values = [int(side * 16) + self.below(1024) for side in corner]
@@ -131,18 +161,26 @@ class Shard:
     def _speed(self) -> int:
         return self.below(2**16) - 2**15
 
+    def _speeds(self, being: Being) -> tuple[int, int]:
+        """New ones for a fish; those that a bird's heading gives."""
+        if being.kind == BIRD:
+            return _VX[being.values[1]], _VY[being.values[1]]
+        return self._speed(), self._speed()
+
     def turn(self, being: Being) -> None:
         x0, y0, vx, vy, step0 = being.course
         age = self.step - 1 - step0
         if age < 0:
             return
         x, y = (courses.evaluate(p, v, age, 16, 5) for p, v in ((x0, vx), (y0, vy)))
-        being.course = (x, y, self._speed(), self._speed(), self.step - 1)
+        if being.kind == BIRD:
+            being.values[1] = self.below(len(_VX))
+        being.course = (x, y, *self._speeds(being), self.step - 1)
 
     def jump(self, being: Being, age: int = 1) -> None:
-        being.course = (
-            self._place(), self._place(), self._speed(), self._speed(), self.step - age,
-        )  # fmt: skip
+        if being.kind == BIRD:
+            being.values[1] = self.below(len(_VX))
+        being.course = (self._place(), self._place(), *self._speeds(being), self.step - age)
 
     def leave(self, being: Being, reason: Reason = Reason.GONE, target: int = 0) -> None:
         del self.beings[being.id]
@@ -165,7 +203,7 @@ class Shard:
     def live(self) -> None:
         """A random step of everybody."""
         for _ in range(self.below(3)):
-            self.spawn(FISH if self.below(4) else ROCK, self.below(CELLS))
+            self.spawn((ROCK, FISH, FISH, BIRD)[self.below(4)], self.below(CELLS))
         for being in list(self.beings.values()):
             what = self.below(24)
             if what == 0:
@@ -173,20 +211,29 @@ class Shard:
             elif what == 1:
                 being.cell = self.below(CELLS)
             elif what < 6:
-                place = self.below(len(being.values))
-                value = self.below(100)
-                text = being.kind == FISH and place == 1
-                being.values[place] = f"n{value}".encode() if text else value
-            elif what < 11 and being.kind == FISH:
+                self._change(being, self.below(len(being.values)))
+            elif what < 11 and being.kind != ROCK:
                 self.turn(being)
-            elif what == 11 and being.kind == FISH:
+            elif what == 11 and being.kind != ROCK:
                 self.jump(being)
+
+    def _change(self, being: Being, place: int) -> None:
+        """Another value: any, or one that is near, if the field is wide."""
+        value = self.below(100)
+        if being.kind == FISH and place == 1:
+            being.values[place] = f"n{value}".encode()
+        elif being.kind == BIRD and place == 1:
+            self.turn(being)
+        elif value % 2 and being.kind != FISH and place < 2:
+            being.values[place] = (being.values[place] + value - 50) % 2**16
+        else:
+            being.values[place] = value
 
     def tell(self, ticks: int = 1) -> None:
         """Publish the present state at a later tick."""
         self.tick += ticks
         self.table.begin(self.tick, self.step)
-        for kind in (FISH, ROCK):
+        for kind in range(KINDS):
             beings = [being for being in self.beings.values() if being.kind == kind]
             rows = self._rows(kind, beings)
             self.table.write(self.tick, self.step, kind, rows, self.reasons)
@@ -198,7 +245,7 @@ class Shard:
     def _rows(self, kind: int, beings: Sequence[Being]) -> KindRows:
         slab = self.table.slabs[kind]
         course = None
-        if kind == FISH:
+        if kind != ROCK:
             stacked = np.array([b.course for b in beings], np.int64).reshape(-1, 5).T
             course = CourseRows(*stacked)
         fields: Mapping[str, Any] = {

@@ -79,7 +79,7 @@ def test_a_link_that_says_nothing_is_closed(world) -> None:
 
 def test_another_version_is_told_so(world) -> None:
     client = world.connect()
-    client.pair.client.send(messages.encode(Hello(version=2, name="ann")))
+    client.pair.client.send(messages.encode(Hello(version=1, name="ann")))
     world.tick()
     assert client.closed == CloseCode.VERSION
 

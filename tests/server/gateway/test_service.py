@@ -152,7 +152,7 @@ async def test_shutting_down_says_goodbye_and_ends(world) -> None:
         running = await nursery.start(serve)
         with trio.fail_after(5):
             async with open_websocket(
-                "127.0.0.1", running.port, "/", use_ssl=False, subprotocols=["shoal.v1"]
+                "127.0.0.1", running.port, "/", use_ssl=False, subprotocols=["shoal.v2"]
             ) as socket:
                 ends = Connection(Role.CLIENT)
                 await socket.send_message(ends.send(messages.Hello(observe=True)))

@@ -16,7 +16,7 @@ REQUEST = (
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
     b"%s\r\n"
 )
-SUBPROTOCOL = b"Sec-WebSocket-Protocol: shoal.v1\r\n"
+SUBPROTOCOL = b"Sec-WebSocket-Protocol: shoal.v2\r\n"
 
 
 class Server:
@@ -69,7 +69,7 @@ class Server:
     async def client(self) -> AsyncIterator[trio_websocket.WebSocketConnection]:
         """A client that behaves."""
         url = f"ws://127.0.0.1:{self.port}/"
-        async with trio_websocket.open_websocket_url(url, subprotocols=["shoal.v1"]) as socket:
+        async with trio_websocket.open_websocket_url(url, subprotocols=["shoal.v2"]) as socket:
             yield socket
 
     @asynccontextmanager

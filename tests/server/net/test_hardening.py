@@ -24,13 +24,13 @@ GARBAGE = [
     b"\x82\x85\x00\x00\x00\x00hello",
 ]
 STRANGE_HEADERS = [
-    b"Sec-WebSocket-Protocol: shoal.v1\xff\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v1\r\nSec-WebSocket-Extensions: \xe9\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v1\r\nConnection: \xff\xfe\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v1\r\nOrigin: http://[\xff\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v1\r\nContent-Length: 9\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v1\r\nTransfer-Encoding: chunked\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v1\r\nCookie: " + b"x" * limits.HEAD_BYTES + b"\r\n",
+    b"Sec-WebSocket-Protocol: shoal.v2\xff\r\n",
+    b"Sec-WebSocket-Protocol: shoal.v2\r\nSec-WebSocket-Extensions: \xe9\r\n",
+    b"Sec-WebSocket-Protocol: shoal.v2\r\nConnection: \xff\xfe\r\n",
+    b"Sec-WebSocket-Protocol: shoal.v2\r\nOrigin: http://[\xff\r\n",
+    b"Sec-WebSocket-Protocol: shoal.v2\r\nContent-Length: 9\r\n",
+    b"Sec-WebSocket-Protocol: shoal.v2\r\nTransfer-Encoding: chunked\r\n",
+    b"Sec-WebSocket-Protocol: shoal.v2\r\nCookie: " + b"x" * limits.HEAD_BYTES + b"\r\n",
 ]
 
 
@@ -146,7 +146,7 @@ async def test_a_request_without_the_subprotocol_is_told_so(serve):
 )
 async def test_only_welcome_pages_may_connect(serve, origin, status):
     async with serve(origins=("https://play.example.org",)) as server, server.raw() as client:
-        extra = b"Sec-WebSocket-Protocol: shoal.v1\r\nOrigin: " + origin + b"\r\n"
+        extra = b"Sec-WebSocket-Protocol: shoal.v2\r\nOrigin: " + origin + b"\r\n"
         await client.send(client.request(extra))
         assert (await client.read_head()).startswith(b"HTTP/1.1 " + status)
 

@@ -177,7 +177,7 @@ class Watcher:
     def apply(self, frame: Frame) -> Changes:
         changes = Changes()
         updates = [
-            cbor.loads_arrays(frame.blob[start:end])
+            cbor.loads(frame.blob[start:end])
             for start, end in itertools.pairwise(frame.offsets.tolist())
         ]
         self.replica.tick = max(self.replica.tick, frame.tick)
