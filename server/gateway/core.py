@@ -7,7 +7,7 @@ is closed with a reason; nothing that a client sends raises out of here.
 Must not know: the simulation, sockets, trio.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from protocol.errors import CloseCode
@@ -15,7 +15,6 @@ from protocol.messages import Message, Ping, Welcome
 from protocol.parts import PartTable
 from server.gateway import limits
 from server.gateway.answers import Answers
-from server.gateway.baseline import Baseline
 from server.gateway.config import GatewayConfig, GatewayStatistics
 from server.gateway.detached import Detached
 from server.gateway.fanout import FanOut, FanOutCounters
@@ -23,9 +22,10 @@ from server.gateway.feeds import Feeds
 from server.gateway.handshake import Handshake, Terms
 from server.gateway.intake import Intake
 from server.gateway.interest import Interests
-from server.gateway.lateness import AwakeClock
+from server.gateway.lateness import AwakeClock, Flows
 from server.gateway.links import LinkState, Phase
 from server.gateway.news import News
+from server.gateway.ontime import OnTime
 from server.gateway.post import Post, Publish
 from server.gateway.roster import Roster
 from server.gateway.scores import ScoreBoard
@@ -37,7 +37,6 @@ from server.net.link import Link
 __all__ = ["NO_OWNERS", "Gateway", "GatewayConfig", "GatewayStatistics"]
 
 NO_OWNERS: Mapping[int, PartTable] = MappingProxyType({})
-_LINKS_PER_STEP = 64  # about half a millisecond: inputs and pings stay timely in between
 
 
 class Gateway:
@@ -60,10 +59,14 @@ class Gateway:
         self._interests = Interests(geometry, config.schema.rings)
         self._sessions = Sessions(self._interests, self._post)
         self._detached = Detached()
+        self._flows = Flows(config.schema.hz)
+        self._on_time = OnTime()
         self._roster = Roster(
             self._sessions,
             self._interests,
             self._detached,
+            self._flows,
+            self._on_time,
             self._welcome,
             config.clients_max,
             turns=max(1, round(limits.PING_EVERY_S * config.schema.hz)),
@@ -78,9 +81,8 @@ class Gateway:
         self._news = News()
         self._counters = FanOutCounters()
         self._streams = Streams(config.client_bytes_per_s / config.schema.hz)
-        self._baseline = Baseline(0, {})
         self._clock = AwakeClock()
-        self._waiting_frames: list[bytes] | None = None
+        self._waiting: list[tuple[Callable[[bytes, float], None], bytes]] | None = None
 
     # --- what comes in ---------------------------------------------------------------------------
 
@@ -90,8 +92,8 @@ class Gateway:
 
     def frame(self, data: bytes, now: float) -> None:
         """Take a shard's frame from the bus. Damaged ones are dropped and asked for again."""
-        if self._waiting_frames is not None:
-            self._waiting_frames.append(data)
+        if self._waiting is not None:
+            self._waiting.append((self.frame, data))
             return
         frame = self._feeds.take(data, now)
         if frame is not None:
@@ -102,6 +104,9 @@ class Gateway:
 
     def mail(self, data: bytes, now: float) -> None:
         """Take a mail of a shard to this gateway from the bus."""
+        if self._waiting is not None:
+            self._waiting.append((self.mail, data))
+            return
         for resynced in self._answers.take(data):
             self.frame(resynced.frame, now)
 
@@ -142,17 +147,18 @@ class Gateway:
     def compose_steps(self, tick: int, now: float) -> Iterator[None]:
         """Like `compose`, pausing after every few links so that other work can be done.
 
-        Frames that come in a pause are taken after the last link. When shards are ahead of `tick`,
-        theirs counts. A tick that is not newer than the last one composed is nothing to do.
+        Frames and mail that come in a pause are taken after the last link. When shards are ahead of
+        `tick`, theirs counts. A tick that is not newer than the last one composed is nothing to do.
         """
         tick = max(tick, self._feeds.newest_tick)
-        if tick <= self._baseline.tick:
+        if tick <= self._on_time.baseline.tick:
             return
         awake = self._roster.awake_at = self._clock.advance(now)
         self._address_news()
         fan_out = FanOut(
             tick,
-            self._baseline,
+            self._on_time,
+            self._flows,
             self._feeds.by_shard,
             news=self._news,
             counters=self._counters,
@@ -160,31 +166,34 @@ class Gateway:
             broadcast=self._scores_frame(now),
         )
         fan_out.prepare(self._sessions.take_moved())
-        self._waiting_frames = []
+        self._waiting = []
         try:
-            yield from self._write_all(fan_out, tick, now, awake)
+            yield from fan_out.write_on_time(awake)
+            yield from self._write_others(fan_out, awake)
+            self._flows.end_tick(tick, awake)
         finally:
             self._finish(fan_out, now)
-
-    def _write_all(self, fan_out: FanOut, tick: int, now: float, awake: float) -> Iterator[None]:
-        playing = [state for state in self._roster.all() if state.phase is Phase.PLAYING]
-        for place, state in enumerate(fan_out.write_all(playing, awake)):
-            if state.special and state.events.overflowed:
-                self._roster.drop(state, CloseCode.RESTART, "too many events wait; resume")
-            if place % _LINKS_PER_STEP == _LINKS_PER_STEP - 1:
-                yield
         for state in self._roster.turn(tick):
             if state.phase is Phase.PLAYING:
                 self._look_after(state, now, awake)
 
+    def _write_others(self, fan_out: FanOut, awake: float) -> Iterator[None]:
+        for place, state in enumerate(list(self._on_time.others.values())):
+            if state.phase is Phase.PLAYING:
+                fan_out.write_other(state, awake)
+                if state.special and state.events.overflowed:
+                    self._roster.drop(state, CloseCode.RESTART, "too many events wait; resume")
+            if place % limits.LINKS_PER_STEP == limits.LINKS_PER_STEP - 1:
+                yield
+
     def _finish(self, fan_out: FanOut, now: float) -> None:
-        self._baseline = fan_out.baseline
+        self._on_time.baseline = fan_out.baseline
         self._streams.settle()
         self._feeds.composed()
         self._news = News()
-        waiting, self._waiting_frames = self._waiting_frames or [], None
-        for data in waiting:
-            self.frame(data, now)
+        waiting, self._waiting = self._waiting or [], None
+        for take, data in waiting:
+            take(data, now)
 
     def _look_after(self, state: LinkState, now: float, awake: float) -> None:
         """Every two seconds: whether the link is alive, and how far away."""
@@ -193,14 +202,14 @@ class Gateway:
         elif not state.flow.late(awake):
             self._roster.say(state, Ping(int(now * 1000)))
         if state.damaged:
-            state.special = True
+            state.be_special()
 
     def _address_news(self) -> None:
         """Who is addressed needs more than the body that others share."""
         for entity in self._news.addressed:
             state = self._sessions.link_of_entity(entity)
             if state is not None:
-                state.special = True
+                state.be_special()
 
     def _scores_frame(self, now: float) -> bytes:
         message = self._scores.due(now)
@@ -212,7 +221,7 @@ class Gateway:
             session=playing.session if playing else 0,
             token=state.token.data if state.token else b"",
             hz=config.schema.hz,
-            tick=self._baseline.tick,
+            tick=self._on_time.baseline.tick,
             entity=playing.entity if playing else 0,
             schema=config.schema.data,
             geometry=config.geometry.to_data(),

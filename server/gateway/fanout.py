@@ -1,33 +1,39 @@
 """The fan-out of one tick: one non-blocking send per link.
 
-Links that were written at the previous tick (their baseline is the previous object), want the
-interest that they hold and have nothing special waiting get the same bytes, but for a head of their
-own where an input of theirs has taken effect. Every other link is an exception and gets an update
-since its own baseline. A late link gets nothing now and is an exception later. Snapshots are never
-queued: what a link misses is merged into its next one.
+Links that are on time get the same bytes as all others with their interest. Every other link is an
+exception. One that only has an input reported gets the same with a head of its own, the others an
+update since their own baseline. A late link gets nothing now and is an exception later. Snapshots
+are never queued: what a link misses is merged into its next one.
 
 Must not know: sessions' rules, mail, the bus.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 import attrs
+import numpy as np
+import numpy.typing as npt
 
 from protocol.messages import snapshot_head
+from server.gateway import limits
 from server.gateway.baseline import Baseline
 from server.gateway.bodies import Bodies, Body
 from server.gateway.events import messages_of
 from server.gateway.feed import Feed, NotNowError
 from server.gateway.followers import Followers
 from server.gateway.interest import Interest
+from server.gateway.lateness import Flows
 from server.gateway.links import LinkState
 from server.gateway.news import News
+from server.gateway.ontime import OnTime, Push
 from server.gateway.streams import Streams, warm
 from server.net.frames import binary_header
 from server.net.link import Sent
 
 __all__ = ["FanOut", "FanOutCounters"]
+
+Ints = npt.NDArray[np.int64]
 
 
 @attrs.define(eq=False)
@@ -46,7 +52,8 @@ class FanOut:
     def __init__(
         self,
         tick: int,
-        previous: Baseline,
+        on_time: OnTime,
+        flows: Flows,
         feeds: dict[int, Feed],
         *,
         news: News,
@@ -58,20 +65,23 @@ class FanOut:
             tick, {shard: feed.position for shard, feed in feeds.items() if feed.position}
         )
         self._tick = tick
-        self._previous = previous
+        self._on_time = on_time
+        self._flows = flows
+        self._previous = previous = on_time.baseline
         self._bodies = Bodies(feeds, tick, previous)
         self._chained = self._bodies.chained
         self._news = news
         self._broadcast = broadcast
         self._has_tail = bool(news or broadcast)
         self._head = snapshot_head(tick)
-        self._on_time: dict[Interest, tuple[int, bytes]] = {}
+        self._shared: dict[Interest, tuple[int, bytes]] = {}
         self._frames: dict[Interest, bytes] = {}
         self._tails: dict[Interest, bytes] = {}
         self._counters = counters
         self._feeds = feeds
         self._streams = streams
         self._followers = Followers(feeds, tick, streams)
+        self._skipped: set[int] = set()
 
     def prepare(self, moved: Iterable[LinkState]) -> None:
         """Get ready for links whose interest has changed."""
@@ -83,60 +93,98 @@ class FanOut:
         with suppress(NotNowError):
             warm(self._streams.ringed(), self._feeds)
 
-    def write_all(self, states: Iterable[LinkState], now: float) -> Iterator[LinkState]:
-        """Write to `states`, one after the other; gives each that it has written to.
+    # --- on time ---------------------------------------------------------------------------------
 
-        The loop for links that are on time is the hottest of the server: it costs what it does,
-        times all clients, times all ticks.
+    def write_on_time(self, now: float) -> Iterator[None]:
+        """Write to all links that are on time, pausing after every few.
+
+        The loop over links is the hottest of the server: it costs what it does, times all clients,
+        times all ticks. So it does nothing but send; whatever else is to be noted of the links is
+        noted of all at once.
         """
-        previous, baseline, tick, counters = (
-            self._previous,
-            self.baseline,
-            self._tick,
-            self._counters,
-        )
-        frames, full = self._frames, Sent.FULL
-        chained = self._chained
-        for state in states:
-            interest, flow = state.interest, state.flow
-            if (
-                state.baseline is previous
-                and state.sent is interest
-                and chained
-                and not state.special
-                and state.private is None
-                and state.follows is None
-                and interest is not None
-                and not flow.late(now)
-                and (data := frames.get(interest) or self._frame(interest))
-            ):
-                if state.report is not None:
-                    data = self._reporting(interest, state.report)
-                if state.link.try_send(data) is full:
-                    self._postpone(state)
-                else:
-                    size = len(data)
-                    flow.sent(tick, size, now)
-                    counters.snapshots += 1
-                    counters.bytes += size
-                    state.report = None
-                    state.baseline = baseline
-            else:
-                self._write_other(state, now)
-            yield state
+        on_time = self._on_time
+        for state in on_time.late(self._flows, now):
+            on_time.leave(state)
+        sent: list[int] = []
+        counts: list[int] = []
+        sizes: list[int] = []
+        full: list[int] = []
+        pause_at = limits.LINKS_PER_STEP
+        for interest, members in on_time.groups():
+            frame = self._frame(interest) if self._chained else b""
+            if not frame:
+                for state in on_time.states(members):
+                    on_time.leave(state)
+                continue
+            full += _push(frame, members)
+            sent += members
+            counts.append(len(members))
+            sizes.append(len(frame))
+            if len(sent) >= pause_at:
+                pause_at = len(sent) + limits.LINKS_PER_STEP
+                yield
+        self._note_sent(np.array(sent, np.int64), np.repeat(sizes, counts), full, now)
 
-    def _write_other(self, state: LinkState, now: float) -> None:
+    def _note_sent(self, rows: Ints, sizes: Ints, full: list[int], now: float) -> None:
+        if full:
+            taken = ~np.isin(rows, full)
+            rows, sizes = rows[taken], sizes[taken]
+            for state in self._on_time.states(full):
+                self._on_time.leave(state)
+                self._postpone(state)
+                self._skipped.add(state.flow.row)
+        if len(rows):
+            self._flows.sent_all(rows, sizes, self._tick, now)
+            self._counters.snapshots += len(rows)
+            self._counters.bytes += int(sizes.sum())
+
+    # --- all others ------------------------------------------------------------------------------
+
+    def write_other(self, state: LinkState, now: float) -> None:
         """The exceptions: who is late, has moved, is new, or has something of its own waiting."""
         interest = state.interest
+        if state.flow.row in self._skipped:
+            return  # it has been tried at this tick
         if interest is None or state.flow.late(now):
             self._postpone(state)
             return
         try:
             if self._followers.concerns(state, interest):
                 self._write_follower(state, interest, now)
+            elif self._is_plain(state):
+                self._write_report(state, interest, now)
             else:
                 self._write_exception(state, interest, self._body(state, interest), now)
         except NotNowError:
+            self._postpone(state)
+        if state.baseline is self.baseline and state.follows is None and self._is_done(state):
+            self._on_time.join(state)
+
+    def _is_plain(self, state: LinkState) -> bool:
+        """Whether a link may get what all others with its interest get, but for a report."""
+        return (
+            state.baseline is self._previous
+            and state.sent is state.interest
+            and self._chained
+            and not state.special
+            and state.private is None
+        )
+
+    def _is_done(self, state: LinkState) -> bool:
+        """Whether nothing is left to tell a link that was just written."""
+        return not state.special and state.report is None and state.private is None
+
+    def _write_report(self, state: LinkState, interest: Interest, now: float) -> None:
+        data = self._frames.get(interest) or self._frame(interest)
+        if not data:  # it has become a crowd
+            self._write_follower(state, interest, now)
+            return
+        if state.report is not None:
+            data = _joined(snapshot_head(self._tick, state.report), *self._shared[interest])
+        if self._send(state, data, now):
+            state.report = None
+            state.baseline = self.baseline
+        else:
             self._postpone(state)
 
     def _write_follower(self, state: LinkState, interest: Interest, now: float) -> None:
@@ -168,10 +216,6 @@ class FanOut:
         frame = self._frames[interest] = _joined(self._head, *body)
         return frame
 
-    def _reporting(self, interest: Interest, report: tuple[int, int]) -> bytes:
-        """The same with a report for one client."""
-        return _joined(snapshot_head(self._tick, report), *self._on_time[interest])
-
     def _on_time_body(self, interest: Interest) -> tuple[int, bytes] | None:
         """What follows the head of a snapshot: the length of its groups; the groups, and whatever
         messages come after it. None for an interest that is not told everything at every tick.
@@ -182,7 +226,7 @@ class FanOut:
         if self._streams.crowded(interest, len(groups), self._previous.positions):
             return None
         tail = self._tail(interest) if self._has_tail else b""
-        body = self._on_time[interest] = len(groups), groups + tail
+        body = self._shared[interest] = len(groups), groups + tail
         return body
 
     # --- exceptions ------------------------------------------------------------------------------
@@ -237,7 +281,7 @@ class FanOut:
         self._followers.skip(state)
         if self._broadcast:
             state.scores = self._broadcast
-            state.special = True
+            state.be_special()
 
     def _queue_news(self, state: LinkState) -> None:
         if not self._news:
@@ -245,7 +289,7 @@ class FanOut:
         entity = state.session.entity if state.session else 0
         for event in self._news.concerning(state.interest, entity):
             state.events.push(event)
-            state.special = True
+            state.be_special()
 
     # --- bytes -----------------------------------------------------------------------------------
 
@@ -268,6 +312,12 @@ class FanOut:
         for message in messages_of(self._news.of(interest)):
             frames += [binary_header(len(message)), message]
         return b"".join(frames)
+
+
+def _push(frame: bytes, members: Mapping[int, Push]) -> list[int]:
+    """Send a frame to all; gives those that could not take it."""
+    full = Sent.FULL
+    return [row for row, push in members.items() if push(frame) is full]
 
 
 def _joined(head: bytes, size: int, body: bytes) -> bytes:

@@ -91,10 +91,8 @@ class Intake:
         self._sessions.send(state, playing, entry)
 
     def _acknowledge(self, state: LinkState, tick: int) -> None:
-        if state.baseline is None or tick > state.baseline.tick:
-            if tick:
-                raise RemoteProtocolError("this was never sent", CloseCode.BAD_MESSAGE)
-            return
+        if tick > state.flow.newest:
+            raise RemoteProtocolError("this was never sent", CloseCode.BAD_MESSAGE)
         state.flow.acknowledged(tick, self._roster.awake_at)
 
     def _pong(self, state: LinkState, message: messages.Pong, now: float) -> None:
@@ -108,4 +106,4 @@ class Intake:
         state.damaged |= state.sent.cell_set.intersection(message.cells)
         if now - state.resynced_at >= limits.RESYNC_EVERY_S:
             state.resynced_at = now
-            state.special = True
+            state.be_special()

@@ -6,59 +6,165 @@ a slow reader; acknowledgements are the good one. A link is late while more than
 round trip and `LATE_S`. A late link is sent nothing; later it gets one delta from the last tick
 that it was sent, so what it missed in between costs neither memory nor bytes.
 
+All links are columns here, a row each, because nearly all of them are asked for at every tick and
+get the same: so it costs a few operations on columns, not a look at thousands of objects. What was
+sent in all is remembered for the ticks of the longest allowed delay, so that an acknowledgement of
+any of them tells exactly what is still in flight; an older one tells only that something moves.
+
 Must not know: what was sent, or sockets. Time is an argument.
 """
 
 from collections import deque
-from math import inf
+from math import ceil, inf
 
 import attrs
+import numpy as np
+import numpy.typing as npt
 
 from server.gateway import limits
 
+__all__ = ["AwakeClock", "Flow", "Flows"]
 
-@attrs.define(eq=False)
+Ints = npt.NDArray[np.int64]
+
+_FIRST_ROWS = 64
+
+
+class Flows:
+    """What is in flight on the links of a gateway, of which `hz` snapshots a second are made."""
+
+    def __init__(self, hz: float = 20.0) -> None:
+        ticks = ceil((limits.ROUND_TRIP_S_MAX + limits.LATE_S) * hz) + 1
+        self.sent = np.zeros(_FIRST_ROWS, np.int64)  # bytes in all
+        self.bound = np.zeros(_FIRST_ROWS, np.int64)  # with more than so many the link is late
+        self.due_at = np.full(_FIRST_ROWS, inf)  # when the oldest in flight should have arrived
+        self.patience_s = np.zeros(_FIRST_ROWS)
+        self.progress_at = np.zeros(_FIRST_ROWS)
+        self.newest = np.zeros(_FIRST_ROWS, np.int64)  # the tick that was sent last
+        self._totals = np.zeros((ticks, _FIRST_ROWS), np.int64)  # `sent` after recent ticks
+        self._ticks = [-1] * ticks
+        self._times = [0.0] * ticks
+        self._tick = 0
+        self._free = list(range(_FIRST_ROWS - 1, -1, -1))
+        self._resting: list[int] = []
+
+    def open(self, now: float = 0.0) -> "Flow":
+        """The flow of a new link."""
+        if not self._free:
+            self._grow()
+        row = self._free.pop()
+        self.sent[row] = self.newest[row] = 0
+        self.bound[row] = limits.UNACKNOWLEDGED_BYTES
+        self.due_at[row] = inf
+        self.patience_s[row] = limits.ROUND_TRIP_S + limits.LATE_S
+        self.progress_at[row] = now
+        self._totals[:, row] = 0
+        return Flow(self, row)
+
+    def close(self, flow: "Flow") -> None:
+        """The link is gone. Its row is not used again before the next tick."""
+        self._resting.append(flow.row)
+        self.due_at[flow.row] = inf
+        self.bound[flow.row] = np.iinfo(np.int64).max
+
+    def late(self, now: float) -> npt.NDArray[np.bool_]:
+        """Of each row whether its link must be skipped at `now`."""
+        late: npt.NDArray[np.bool_] = now > self.due_at
+        late |= self.sent > self.bound
+        return late
+
+    def sent_all(self, rows: Ints, sizes: Ints, tick: int, now: float) -> None:
+        """Note that snapshots of `tick` of these sizes in bytes were accepted for sending."""
+        self.sent[rows] += sizes
+        self.progress_at[rows] = now
+        self.newest[rows] = tick
+        idle = rows[self.due_at[rows] == inf]
+        self.due_at[idle] = now + self.patience_s[idle]
+
+    def end_tick(self, tick: int, now: float) -> None:
+        """All snapshots of `tick` were sent at `now`."""
+        place = tick % len(self._ticks)
+        self._totals[place] = self.sent
+        self._ticks[place], self._times[place] = tick, now
+        self._tick = tick
+        if self._resting:
+            self._free += self._resting
+            self._resting = []
+
+    def acknowledged(self, row: int, tick: int, now: float) -> None:
+        """The client of `row` has applied the snapshot of `tick` and all before it."""
+        self.progress_at[row] = now
+        sent = int(self.sent[row])
+        if tick >= self.newest[row]:
+            self.bound[row] = sent + limits.UNACKNOWLEDGED_BYTES
+            self.due_at[row] = inf
+            return
+        place = tick % len(self._ticks)
+        if self._ticks[place] == tick:
+            total = int(self._totals[place, row])
+            self.bound[row] = total + limits.UNACKNOWLEDGED_BYTES
+            self.due_at[row] = self._sent_after(row, tick, total, now) + self.patience_s[row]
+
+    def patient(self, row: int, round_trip_s: float) -> None:
+        """Give the link of `row` as long as its round trip takes."""
+        patience_s = round_trip_s + limits.LATE_S
+        self.due_at[row] += patience_s - self.patience_s[row]
+        self.patience_s[row] = patience_s
+
+    def _sent_after(self, row: int, tick: int, total: int, now: float) -> float:
+        """When the first snapshot after that of `tick` was sent, with which it was `total`."""
+        for later in range(tick + 1, self._tick + 1):
+            place = later % len(self._ticks)
+            if self._ticks[place] == later and self._totals[place, row] > total:
+                return self._times[place]
+        return now
+
+    def _grow(self) -> None:
+        rows = len(self.sent)
+        self._free += range(2 * rows - 1, rows - 1, -1)
+        for name in ("sent", "bound", "due_at", "patience_s", "progress_at", "newest"):
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate((column, np.zeros_like(column))))
+        self.due_at[rows:] = inf
+        self._totals = np.concatenate((self._totals, np.zeros_like(self._totals)), axis=1)
+
+
 class Flow:
-    """What is in flight on one link.
+    """What is in flight on one link: a row of `flows`."""
 
-    `late` compares two numbers, because it is asked for every link at every tick.
-    """
+    __slots__ = ("_acknowledged", "_round_trips", "flows", "row")
 
-    sent_bytes: int = 0
-    progress_at: float = 0.0
-    round_trip_s: float = limits.ROUND_TRIP_S
-    _acknowledged_bytes: int = 0
-    _late_above: int = limits.UNACKNOWLEDGED_BYTES
-    _late_at: float = inf
-    _in_flight: deque[tuple[int, int, float]] = attrs.field(factory=deque)
-    _round_trips: deque[float] = attrs.field(
-        factory=lambda: deque[float](maxlen=limits.ROUND_TRIPS_KEPT)
-    )
+    def __init__(self, flows: Flows, row: int) -> None:
+        self.flows = flows
+        self.row = row
+        self._acknowledged = 0
+        self._round_trips: deque[float] = deque(maxlen=limits.ROUND_TRIPS_KEPT)
+
+    @property
+    def newest(self) -> int:
+        """The tick of the snapshot that was sent last, 0 for none."""
+        return int(self.flows.newest[self.row])
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """Bytes in flight, as far as is known."""
+        flows, row = self.flows, self.row
+        return int(flows.sent[row] - flows.bound[row]) + limits.UNACKNOWLEDGED_BYTES
 
     def late(self, now: float) -> bool:
         """Whether the link must be skipped at `now`."""
-        return now > self._late_at or self.sent_bytes > self._late_above
+        flows, row = self.flows, self.row
+        return bool(now > flows.due_at[row] or flows.sent[row] > flows.bound[row])
 
     def sent(self, tick: int, size: int, now: float) -> None:
         """Note that the snapshot of `tick`, `size` bytes, was accepted for sending."""
-        self.sent_bytes += size
-        self.progress_at = now
-        if not self._in_flight:
-            self._late_at = now + self.round_trip_s + limits.LATE_S
-        self._in_flight.append((tick, self.sent_bytes, now))
+        self.flows.sent_all(np.array([self.row]), np.array([size]), tick, now)
 
     def acknowledged(self, tick: int, now: float) -> None:
         """Note that the client has applied the snapshot of `tick` and all before it."""
-        in_flight = self._in_flight
-        if not in_flight or in_flight[0][0] > tick:
-            return  # nothing new: acks ride on every input
-        total = 0
-        while in_flight and in_flight[0][0] <= tick:
-            total = in_flight.popleft()[1]
-        self._acknowledged_bytes = total
-        self._late_above = total + limits.UNACKNOWLEDGED_BYTES
-        self.progress_at = now
-        self._set_deadline()
+        if tick > self._acknowledged:  # else it is nothing new: acks ride on every input
+            self._acknowledged = tick
+            self.flows.acknowledged(self.row, tick, now)
 
     def measured(self, round_trip_s: float) -> None:
         """Note how long a ping took.
@@ -66,26 +172,22 @@ class Flow:
         The least of the last few counts: on TCP a link's own snapshots queue ahead of the pongs.
         """
         self._round_trips.append(round_trip_s)
-        self.round_trip_s = min(*self._round_trips, limits.ROUND_TRIP_S_MAX)
-        self._set_deadline()
+        self.flows.patient(self.row, min(*self._round_trips, limits.ROUND_TRIP_S_MAX))
+
+    def begin(self, now: float) -> None:
+        """Silence counts from now on."""
+        self.flows.progress_at[self.row] = now
 
     def silent(self, now: float) -> bool:
         """Whether nothing has moved for so long that the link must be dropped.
 
         Every link that is not late is sent something at every tick, so a healthy one always moves.
         """
-        return now - self.progress_at > limits.SILENCE_S
+        return bool(now - self.flows.progress_at[self.row] > limits.SILENCE_S)
 
-    @property
-    def unacknowledged_bytes(self) -> int:
-        """Bytes in flight."""
-        return self.sent_bytes - self._acknowledged_bytes
-
-    def _set_deadline(self) -> None:
-        if self._in_flight:
-            self._late_at = self._in_flight[0][2] + self.round_trip_s + limits.LATE_S
-        else:
-            self._late_at = inf
+    def close(self) -> None:
+        """The link is gone."""
+        self.flows.close(self)
 
 
 @attrs.define(eq=False)

@@ -30,6 +30,9 @@ SILENCE_S: Final = 10.0  # no acknowledgement and no byte accepted for so long: 
 PING_EVERY_S: Final = 2.0
 OUTBOX_MESSAGES: Final = 32  # single messages waiting for one link; at more it is dropped
 
+# --- taking turns --------------------------------------------------------------------------------
+LINKS_PER_STEP: Final = 64  # written in one go, about half a millisecond: then others may run
+
 # --- events --------------------------------------------------------------------------------------
 EVENTS_QUEUED: Final = 256  # per link; the oldest that may expire goes, else closed with resume
 EVENT_S: Final = 1.0  # an event of a cell that could not be sent for so long is dropped

@@ -4,6 +4,7 @@ Must not know: how snapshots are made, mail, the bus.
 """
 
 from collections import deque
+from collections.abc import Callable
 from enum import Enum, auto
 from math import inf
 
@@ -62,12 +63,14 @@ class LinkState:
 
     `report` is (applied, margin) while the client has not been told them.
 
-    `special` tells the fan-out that there is more to do than one join and one send: messages in
-    `outbox`, events that wait, scores, or cells to repair.
+    `special` tells the fan-out that there is more to do than to send: messages in `outbox`, events
+    that wait, scores, or cells to repair. `on_disturbed` is called while the link is on time when
+    there is, or anything else, that concerns it alone.
     """
 
     number: int
     link: Link
+    flow: Flow
     opened_at: float
     phase: Phase = Phase.HELLO
     connection: Connection = attrs.field(factory=lambda: Connection(Role.SERVER))
@@ -82,13 +85,13 @@ class LinkState:
     baseline: Baseline | None = None
     follows: Stream | None = None
     lags: Lags = attrs.field(factory=dict)
-    flow: Flow = attrs.field(factory=Flow)
     applied: int = 0
     margin: int = 0
     report: tuple[int, int] | None = None
     private: bytes | None = None
 
     # what is out of the ordinary
+    on_disturbed: "Callable[[LinkState], None] | None" = None
     special: bool = False
     outbox: deque[bytes] = attrs.field(factory=deque)
     events: EventQueue = attrs.field(factory=EventQueue)
@@ -106,14 +109,32 @@ class LinkState:
     def note_applied(self, applied: int, margin: int) -> None:
         """Inputs up to `applied` have taken effect; the newest came `margin` ticks early."""
         if applied != self.applied or margin != self.margin:
+            self.disturb()
             self.applied, self.margin = applied, margin
             self.report = applied, margin
+
+    def note_private(self, private: bytes | None) -> None:
+        """There is a new private section, unless it is None."""
+        if private is not None:
+            self.disturb()
+            self.private = private
+
+    def be_special(self) -> None:
+        """There is more to do than to send."""
+        self.disturb()
+        self.special = True
 
     def want(self, interest: Interest | None) -> None:
         """Send the cells of `interest` from now on."""
         if interest is not self.interest:
+            self.disturb()
             if self.interest is not None:
                 self.interest.links -= 1
             if interest is not None:
                 interest.links += 1
             self.interest = interest
+
+    def disturb(self) -> None:
+        """The link is an exception until it has been written."""
+        if self.on_disturbed is not None:
+            self.on_disturbed(self)

@@ -12,7 +12,9 @@ from protocol.messages import Goodbye, Message
 from server.gateway import limits
 from server.gateway.detached import Detached
 from server.gateway.interest import Interests
+from server.gateway.lateness import Flows
 from server.gateway.links import LinkState, Phase, Playing
+from server.gateway.ontime import OnTime
 from server.gateway.sessions import Sessions
 from server.gateway.tokens import Token
 from server.net.frames import frame
@@ -41,6 +43,8 @@ class Roster:
         sessions: Sessions,
         interests: Interests,
         detached: Detached,
+        flows: Flows,
+        on_time: OnTime,
         welcome: Welcome,
         clients_max: int,
         *,
@@ -51,6 +55,8 @@ class Roster:
         self._sessions = sessions
         self._interests = interests
         self._detached = detached
+        self._flows = flows
+        self._on_time = on_time
         self._welcome = welcome
         self._clients_max = clients_max
         self._links: dict[int, LinkState] = {}
@@ -77,7 +83,7 @@ class Roster:
     def open(self, link: Link, now: float) -> LinkState:
         """Take a new link, which has said nothing yet."""
         self._numbers += 1
-        state = LinkState(self._numbers, link, opened_at=now)
+        state = LinkState(self._numbers, link, self._flows.open(), opened_at=now)
         self._links[state.number] = self._turn_of(state)[state.number] = state
         return state
 
@@ -107,7 +113,8 @@ class Roster:
     def admit(self, state: LinkState, token: Token | None, playing: Playing | None) -> None:
         """Welcome the link, as the player of a session or as an observer."""
         state.phase = Phase.PLAYING
-        state.flow.progress_at = self.awake_at
+        state.flow.begin(self.awake_at)
+        self._on_time.admit(state)
         if playing is None or token is None:
             state.observer = True
             state.want(self._interests.everything)
@@ -138,7 +145,7 @@ class Roster:
         if not state.outbox and state.link.try_send(whole) is not Sent.FULL:
             return
         state.outbox.append(whole)
-        state.special = True
+        state.be_special()
         if len(state.outbox) > limits.OUTBOX_MESSAGES:
             self.drop(state, CloseCode.POLICY, "too much waits to be read")
 
@@ -181,6 +188,8 @@ class Roster:
         state.link.close(code, reason)
         self._links.pop(state.number, None)
         self._turn_of(state).pop(state.number, None)
+        self._on_time.remove(state)
+        state.flow.close()
         state.want(None)
         playing = state.session
         if playing is not None and self._sessions.link_of(playing.session) is state:

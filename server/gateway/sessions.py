@@ -52,7 +52,7 @@ class Sessions:
         self._by_session[playing.session] = state
         self._set_entity(state, playing, playing.entity)
         self._outdated.discard(playing.session)
-        state.private = self._unclaimed.pop(playing.session, state.private)
+        state.note_private(self._unclaimed.pop(playing.session, None))
         for shard, columns in self._columns.items():
             for place in np.nonzero(columns.session == playing.session)[0].tolist():
                 self._apply(shard, next(_rows(columns, np.array([place]))))
@@ -103,7 +103,7 @@ class Sessions:
             if len(self._unclaimed) > limits.PRIVATES_KEPT:
                 del self._unclaimed[next(iter(self._unclaimed))]
         elif playing.owner == shard:
-            state.private = item
+            state.note_private(item)
 
     def _apply(self, shard: int, row: SessionRow) -> None:
         session, entity, hop, generation, centre, radius_class, applied, margin = row
