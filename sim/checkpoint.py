@@ -123,6 +123,11 @@ def _raw(
             _scale(kind["numbers"].get(name)) == _scale_of(spec.field(name))
             for name in ("x", "y", "vx", "vy")
         )
+        headings = spec.course.headings
+        if headings is not None:
+            said = headings.velocities(raw)
+            same = same and all((raw[name] == column).all() for name, column in said.items())
+            raw |= said
         if same and kind["course"]:
             raw |= {name: np.frombuffer(kind["course"][name], "<i8") for name in COURSE_STARTS}
     return raw

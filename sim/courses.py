@@ -13,6 +13,10 @@ row, and of the position only how near the world's edge is: a row that it left a
 the edges, it would leave so again. Such rows are `steady` until something of them changes, or they
 come near an edge.
 
+Velocities that follow from a heading are looked up for the rows that are not steady, edges or not:
+such a course begins anew exactly when its heading's wire integer differs from that at the end of
+the step before, a position was assigned, or the row would have left the world, and is held inside.
+
 It must not know games, worlds or what a column is for.
 """
 
@@ -23,8 +27,9 @@ import numpy.typing as npt
 
 from sim import limits
 from sim.fields import Ints, Rows, Scale
+from sim.headings import Headings
 from sim.motion import edge_reach, step_columns
-from sim.population import STEADY, Population
+from sim.population import HEADING, STEADY, Population
 from sim.specs import CourseSpec
 
 Course: TypeAlias = tuple[Ints, Ints, Ints, Ints, Ints]
@@ -56,7 +61,10 @@ def advance_courses(population: Population, step: int) -> None:
     """Let the motion choose velocities, and move everybody to the end of `step`."""
     if population.spec.course is None or not len(population):
         return
-    for rows in (_placed(population, "x"), _placed(population, "y"), _turned(population)):
+    headings = population.spec.course.headings
+    placed = _placed(population, "x"), _placed(population, "y")
+    turned = _turned(population) if headings is None else _headed(population, headings)
+    for rows in (*placed, turned):
         _begin(population, rows, step - 1)
     step0 = course_of(population)[-1]
     age = step - step0
@@ -120,6 +128,22 @@ def _turned(population: Population) -> Ints:
         population.column(name)[rows] = column
     steady[rows] = kept
     return np.concatenate(turned)
+
+
+def _headed(population: Population, headings: Headings) -> Ints:
+    """Look up the velocities of those whose heading is another; says whose is."""
+    steady, known = population.column(STEADY), population.column(HEADING)
+    rows: Ints = (~steady).nonzero()[0]
+    steady[rows] = True
+    heading = headings.of(population.integers(headings.field.name)[rows])
+    other = heading != known[rows]
+    rows, heading = rows[other], heading[other]
+    known[rows] = heading
+    for name, table in (("vx", headings.vx), ("vy", headings.vy)):
+        now = table[heading]
+        population.integers(name)[rows] = now
+        population.column(name)[rows] = _scale(population, name).values(now)
+    return rows
 
 
 def _near_edges(population: Population) -> npt.NDArray[np.bool_]:

@@ -13,9 +13,10 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 import attrs
 
 from sim import limits
-from sim.declare_motion import check_speed, in_course, read_course, state_field
+from sim.declare_motion import check_speed, in_course, read_course, read_headings, state_field
 from sim.errors import DeclarationError
 from sim.fields import Audience, FieldSpec, Marker, Quant, Scale, Text
+from sim.motion import Heading
 from sim.specs import COURSE_FIELDS, KindSpec, MessageSpec, Motion
 
 _RESERVED: Final = frozenset({"id", "row", "rows", "destroy", "owned"})
@@ -46,6 +47,9 @@ def read_kind(
         parameters = motion.parameters(hz, size, course.speed_step)
         check_speed(cls, fields, parameters)
         fields = [in_course(field, course, size) for field in fields]
+        if isinstance(motion, Heading):
+            headings = read_headings(cls, fields, motion, course.speed_step)
+            course = attrs.evolve(course, headings=headings)
         fields += [state_field(cls, names, state) for state in motion.state()]
     if len(fields) > limits.FIELDS_MAX:
         raise DeclarationError(f"{cls.__name__} has more than {limits.FIELDS_MAX} fields.")

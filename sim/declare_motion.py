@@ -13,7 +13,8 @@ import numpy as np
 from sim import limits
 from sim.errors import DeclarationError
 from sim.fields import Audience, FieldSpec, Scale
-from sim.motion import State
+from sim.headings import Headings, circle
+from sim.motion import Heading, State
 from sim.specs import COURSE_FIELDS, CourseSpec
 
 
@@ -66,14 +67,52 @@ def check_speed(cls: type, fields: Sequence[FieldSpec], parameters: dict[str, An
     """Refuse a motion that is faster than its kind's fields can say."""
     fastest = parameters.get("max_speed", 0.0) * max(1.0, parameters.get("dash_factor", 0.0))
     for field in fields:
-        if field.name in ("vx", "vy"):
-            scale = _sim(field)
-            reach = min(-scale.lo, scale.lo + scale.most * scale.step)
-            if fastest > reach:
-                raise DeclarationError(
-                    f"{cls.__name__}.{field.name} reaches {reach} either way, but its motion makes "
-                    f"it {fastest}; widen the field."
-                )
+        if field.name in ("vx", "vy") and fastest > _reach(_sim(field)):
+            raise DeclarationError(_too_fast(cls, field.name, _sim(field), fastest))
+
+
+def _reach(scale: Scale) -> float:
+    """How fast a speed can be in both directions."""
+    return min(-scale.value_of(scale.least), scale.value_of(scale.most))
+
+
+def _too_fast(cls: type, name: str, scale: Scale, speed: float) -> str:
+    return (
+        f"{cls.__name__}.{name} reaches {_reach(scale)} either way, but its motion makes it "
+        f"{speed}; widen the field."
+    )
+
+
+def read_headings(
+    cls: type, fields: Sequence[FieldSpec], motion: Heading, speed_step: float
+) -> Headings:
+    """The tables of a kind that moves by its heading. Raises DeclarationError.
+
+    `fields` are as `in_course` gives them.
+    """
+    where = f"{cls.__name__}.{motion.field}"
+    field = next((field for field in fields if field.name == motion.field), None)
+    if field is None:
+        raise DeclarationError(f"{where}: the motion follows this field, which is not there.")
+    if field.audience is not Audience.PUBLIC:
+        raise DeclarationError(f"{where}: everybody sees where a course leads, so its heading too.")
+    if field.python is not float or field.wire is None or field.name in COURSE_FIELDS:
+        raise DeclarationError(f"{where}: a heading is a quant float, beside x, y, vx, vy.")
+    if field.wire_type != "u8":
+        raise DeclarationError(
+            f"{where} has {field.wire.most + 1} wire steps: a heading is one byte, at most 256."
+        )
+    if not speed_step / 2 <= motion.speed < float("inf"):
+        raise DeclarationError(
+            f"{cls.__name__}: a heading's speed is above 0, finite, and at least half a step of "
+            f"vx, vy, which is {speed_step}; it is {motion.speed}."
+        )
+    tables = circle(motion.speed, speed_step, field.wire.most + 1, still=motion.still)
+    for name, table in zip(("vx", "vy"), tables, strict=True):
+        scale = next(_sim(field) for field in fields if field.name == name)
+        if table.min() < scale.least or table.max() > scale.most:
+            raise DeclarationError(_too_fast(cls, name, scale, motion.speed))
+    return Headings(field, *tables)
 
 
 def in_course(field: FieldSpec, course: CourseSpec, size: tuple[float, float]) -> FieldSpec:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import cbor2
 
 from sim.fields import FieldSpec
-from sim.specs import KindSpec, MessageSpec
+from sim.specs import CourseSpec, KindSpec, MessageSpec
 
 if TYPE_CHECKING:
     from sim.game import Game
@@ -49,21 +49,30 @@ def _described(game: "Game") -> dict[str, Any]:
 
 
 def _kind(spec: KindSpec) -> dict[str, Any]:
-    course = spec.course and {
-        "step": spec.course.step,
-        "speed_step": spec.course.speed_step,
-        "num": spec.course.num,
-        "den": spec.course.den,
-        "speed_type": spec.course.speed_type,
-    }
     modelled = spec.parameters is not None and spec.parameters["model"] != "free"
     return {
         "name": spec.name,
         "fields": [_field(field) | {"axis": field.axis} for field in spec.public],
-        "course": course,
+        "course": None if spec.course is None else _course(spec, spec.course),
         "private": [_private(field) for field in spec.private],
         "motion": spec.parameters if modelled else None,
     }
+
+
+def _course(spec: KindSpec, course: CourseSpec) -> dict[str, Any]:
+    described = {
+        "step": course.step,
+        "speed_step": course.speed_step,
+        "num": course.num,
+        "den": course.den,
+        "speed_type": course.speed_type,
+    }
+    headings = course.headings
+    if headings is None:
+        return described
+    index = [field.name for field in spec.public].index(headings.field.name)
+    tables = {"field": index, "vx": headings.vx.tolist(), "vy": headings.vy.tolist()}
+    return described | {"heading": tables}
 
 
 def _message(spec: MessageSpec, flag: str) -> dict[str, Any]:

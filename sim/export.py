@@ -7,9 +7,8 @@ It must not know sessions, ghosts or games' handlers.
 
 from sim.courses import course_of
 from sim.engine import Export
-from sim.fields import Column, FieldSpec, Ints
+from sim.fields import Column, FieldSpec, Ints, read_only
 from sim.population import INTEGERS, Population
-from sim.table import read_only
 
 
 def export(population: Population) -> Export:

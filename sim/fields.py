@@ -201,6 +201,13 @@ class FieldSpec:
         return lambda sent: python(sent * step + lo)
 
 
+def read_only(column: Column) -> Column:
+    """A view that cannot be written through."""
+    view = column.view()
+    view.flags.writeable = False
+    return view
+
+
 def fit_text(value: str | bytes, size: int) -> bytes:
     """UTF-8 of at most `size` bytes, cut between characters, without trailing zeros."""
     data = value.encode(errors="replace") if isinstance(value, str) else value

@@ -36,10 +36,13 @@ class GhostRows:
     ids: npt.NDArray[np.uint64]
     columns: dict[str, Column]
 
-    def ahead(self, at: str, speed: str, dt: float) -> npt.NDArray[np.float64]:
-        """Where they will be at the end of this step: they are given as of the one before."""
+    def ahead(self, at: str, speed: str, dt: float, side: float) -> npt.NDArray[np.float64]:
+        """Where they will be at the end of this step: they are given as of the one before.
+
+        Nobody is outside of 0 to `side`, even who pushes against the edge of the world.
+        """
         ahead: npt.NDArray[np.float64] = self.columns[at] + self.columns[speed] * dt
-        return ahead
+        return np.minimum(np.maximum(ahead, 0.0), side)
 
 
 def read_ghosts(spec: KindSpec, given: Ghosts | None) -> GhostRows:

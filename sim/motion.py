@@ -1,10 +1,11 @@
 """The built-in motion models: how an intent becomes a velocity.
 
 What it is: the thrust / drag / cap / dash model that a game declares for a kind of entity, the free
-model (the game sets velocities itself), and `step_columns`, the one step function. The server runs
-it on columns of N rows, a predicting client on columns of one row, with the same bits: it uses only
-+ - * /, square root, floor and comparisons, and reads nothing but its own row. Its parameters are
-plain data in the schema, so a client in any language can predict any game that uses it.
+model (the game sets velocities itself), and `step_columns`, the one step function of both. The
+server runs it on columns of N rows, a predicting client on columns of one row, with the same bits:
+it uses only + - * /, square root, floor and comparisons, and reads nothing but its own row. Its
+parameters are plain data in the schema, so a client in any language can predict any game that uses
+it. The third model, heading, has no steps to compute: `sim.headings` has its tables.
 
 The order of operations, for one row. All numbers are 64-bit floats, every operation rounds once (no
 fused multiply-add), sums and products are taken from left to right. `snap(v, s)` is
@@ -32,7 +33,7 @@ Thrust, 1 to 5, for the model "thrust" only. (x, y) is the position at the end o
    `ax, ay = hx * (fast / h), hy * (fast / h)`, or unchanged when h = 0.
 5. `dash_left = max(dash_left - 1, 0)`.
 
-Edges, 6, for both models, per axis, with `a` the new velocity (free: the one the game has set):
+Edges, 6, for these two models, per axis, with `a` the new velocity (free: what the game has set):
 
 6. `v = snap(a, speed_step)`. With `ahead = (size - x) * hz` and `behind = x * hz`: if `v > ahead`,
    `v = floor(ahead / speed_step) * speed_step`; if then `v < -behind`,
@@ -139,7 +140,38 @@ class Thrust:
         }
 
 
-Motion: TypeAlias = Thrust | Free
+@attrs.frozen
+class Heading:
+    """One speed in the direction that a public field says: a turn is sent as one byte.
+
+    `field` names a quant float of n <= 256 wire steps. Its wire step k is the direction k / n of a
+    full circle, anticlockwise from +x; with `still`, the last one stands still and the others share
+    the circle. The engine sets vx and vy at the end of each step, to what the field then says; a
+    game reads them and sets the field.
+
+    A velocity that is told by its heading alone cannot be slowed at the world's edge: who pushes
+    against it is held inside, and has a new course in every step, each of them sent. So games
+    should turn their walkers round before the edge.
+    """
+
+    speed: float
+    field: str = "heading"
+    still: bool = False
+
+    def state(self) -> tuple[State, ...]:
+        """No columns of its own: the field is the game's."""
+        return ()
+
+    def parameters(self, hz: float, size: tuple[float, float], speed_step: float) -> dict[str, Any]:
+        """Plain data for the schema, whose course has the tables."""
+        return Free().parameters(hz, size, speed_step) | {
+            "model": "heading",
+            "speed": float(self.speed),
+            "field": self.field,
+        }
+
+
+Motion: TypeAlias = Thrust | Free | Heading
 
 
 def thrust(row: Any, dx: float, dy: float) -> None:
@@ -179,6 +211,7 @@ def intend(
 def step_columns(parameters: Parameters, columns: Mapping[str, Array]) -> dict[str, Array]:
     """The columns that one step changes: vx, vy, and the dash's columns if the model has one.
 
+    Not for the model "heading", whose velocities are looked up.
     `columns` holds float64 arrays of one length N (1 for a predictor) named x, y, vx, vy and as in
     `state()`; it is not modified. The module's docstring gives the exact order of operations.
     """

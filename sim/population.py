@@ -3,8 +3,9 @@
 What it is: the engine's side of a table. Each number has a column of values, which the game sees
 and changes, and one of integers (`int.<name>`), which is what was true at the end of the last step:
 checksums, handoffs and checkpoints speak integers alone. Kinds with a motion have their course
-beside it, and `steady`: whose motion need not be asked (see `sim.courses`). `handle` belongs to the
-server's replication and rides along with the rows.
+beside it, and `steady`: whose motion need not be asked (see `sim.courses`); kinds that move by a
+heading have the wire integer of the one that their course has. `handle` belongs to the server's
+replication and rides along with the rows.
 
 Invariants: between steps `int.<name>` and `<name>` say the same. A column that the game may have
 changed since is in `dirty`; everything else need not be looked at, and of it only the rows that say
@@ -19,13 +20,14 @@ from typing import Any, Final
 import numpy as np
 
 from sim.errors import EngineError
-from sim.fields import Column, FieldSpec, Ints, Rows, fit_text
+from sim.fields import Column, FieldSpec, Ints, Rows, fit_text, read_only
 from sim.specs import KindSpec
 from sim.store import Store
 
 INTEGERS: Final = "int."
 COURSE_STARTS: Final = ("course.x0", "course.y0", "course.step0")
 STEADY: Final = "steady"
+HEADING: Final = "course.heading"
 
 
 class Population:
@@ -51,6 +53,8 @@ class Population:
             for name in COURSE_STARTS:
                 self.store.add(name, np.dtype(np.int64))
             self.store.add(STEADY, np.dtype(np.bool_))
+            if spec.course.headings is not None:
+                self.store.add(HEADING, np.dtype(np.uint8))
 
     def __len__(self) -> int:
         return self.store.count
@@ -64,10 +68,13 @@ class Population:
         return self.store.views[INTEGERS + name]
 
     def lend(self, name: str) -> Column:
-        """A column for the game, which may change it in place."""
+        """A column for the game, which may change it in place unless it is fixed."""
+        column = self.store.views[name]
+        if self.spec.why_fixed(name) is not None:
+            return read_only(column)
         self.dirty.add(name)
         self.unchecked.add(name)
-        return self.store.views[name]
+        return column
 
     # --- entities come and go --------------------------------------------------------------------
 
@@ -88,6 +95,8 @@ class Population:
         if self.spec.course is not None:
             raw |= {"course.x0": raw["x"], "course.y0": raw["y"]}
             raw["course.step0"] = np.full(len(made), step, np.int64)
+            if self.spec.course.headings is not None:
+                raw |= self.spec.course.headings.velocities(raw)
         return raw
 
     def insert(self, ids: Sequence[int], raw: Mapping[str, Column]) -> None:
@@ -103,8 +112,11 @@ class Population:
             else:
                 columns[INTEGERS + field.name] = given
                 columns[field.name] = field.sim.values(np.asarray(given, np.int64))
-        for name in COURSE_STARTS if self.spec.course is not None else ():
-            columns[name] = raw[name]
+        if self.spec.course is not None:
+            columns |= {name: raw[name] for name in COURSE_STARTS}
+            headings = self.spec.course.headings
+            if headings is not None:
+                columns[HEADING] = headings.of(raw[headings.field.name])
         start = self.store.count
         self.store.append(columns, len(ids))
         self.place.update(zip(ids, range(start, start + len(ids)), strict=True))
@@ -130,7 +142,10 @@ class Population:
     # --- what the game does to columns -----------------------------------------------------------
 
     def assign(self, name: str, value: Any) -> None:
-        """Write a whole column; a clear error for a wrong length or type."""
+        """Write a whole column; a clear error for a wrong length or type, or if it is fixed."""
+        why = self.spec.why_fixed(name)
+        if why is not None:
+            raise AttributeError(why)
         column = self.lend(name)
         field = self.spec.field(name)
         given = np.asarray(_texts(field, value) if field.size else value)

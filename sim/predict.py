@@ -85,7 +85,7 @@ class Predictor:
     @property
     def predictable(self) -> bool:
         """Whether the kind has a motion model that inputs drive."""
-        return self._form is not None and self._parameters is not None
+        return self._form is not None and (self._parameters or {}).get("model") == "thrust"
 
     @property
     def offset(self) -> tuple[float, float]:

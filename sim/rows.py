@@ -42,12 +42,16 @@ def row_class(population: Population) -> Callable[[int], Any]:
 def _property(population: Population, field: FieldSpec) -> property:
     name, place, store, dirty = field.name, population.place, population.store, population.dirty
     read, write = _reader(field), _writer(population.spec.name, field)
+    why = population.spec.why_fixed(name)
 
     def get(self: Any) -> Any:
         row = place.get(self.id)
         if row is None:
             raise LookupError(f"{population.spec.name} {self.id} is gone.")
         return read(store.views[name].item(row))
+
+    def refuse(self: Any, value: Any) -> None:  # noqa: ARG001 - a setter's signature
+        raise AttributeError(why)
 
     def put(self: Any, value: Any) -> None:
         row = place.get(self.id)
@@ -56,7 +60,7 @@ def _property(population: Population, field: FieldSpec) -> property:
         store.views[name][row] = write(value)
         dirty.add(name)
 
-    return property(get, put)
+    return property(get, put if why is None else refuse)
 
 
 def _reader(field: FieldSpec) -> Callable[[Any], Any]:

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 import attrs
 
 from sim.fields import Audience, FieldSpec
+from sim.headings import Headings
 from sim.motion import State
 
 COURSE_FIELDS: Final = ("x", "y", "vx", "vy")
@@ -37,7 +38,8 @@ class Entity:
 class CourseSpec:
     """How x, y follow vx, vy: p = p0 + floor(v * age * num / den + 1/2), in integers.
 
-    `step` and `speed_step` are the units of positions and speeds; num / den is reduced.
+    `step` and `speed_step` are the units of positions and speeds; num / den is reduced. With
+    `headings`, velocities follow from a field.
     """
 
     step: float
@@ -45,6 +47,7 @@ class CourseSpec:
     num: int
     den: int
     speed_type: str
+    headings: Headings | None = None
 
 
 @attrs.frozen
@@ -86,6 +89,13 @@ class KindSpec:
             if (field.audience is Audience.OWNER or field.predicted)
             and not self.in_course(field.name)
         )
+
+    def why_fixed(self, name: str) -> str | None:
+        """Why a game cannot set this field; None if it can."""
+        headings = None if self.course is None else self.course.headings
+        if headings is None or name not in ("vx", "vy"):
+            return None
+        return f"{self.name}.{name} follows {self.name}.{headings.field.name}: set that instead."
 
     def in_course(self, name: str) -> bool:
         """Whether a field travels as a part of the course."""

@@ -132,8 +132,10 @@ class State:
             if population.spec.course is not None:
                 ghosts = self.ghosts[population.spec.index]
                 ids = np.concatenate((population.column("id"), ghosts.ids))
-                x = np.concatenate((population.column("x"), ghosts.ahead("x", "vx", self.dt)))
-                y = np.concatenate((population.column("y"), ghosts.ahead("y", "vy", self.dt)))
+                x, y = (
+                    np.concatenate((population.column(at), ghosts.ahead(at, speed, self.dt, side)))
+                    for at, speed, side in zip("xy", ("vx", "vy"), self.game.size, strict=True)
+                )
                 self.histories[population.spec.index].record(self.tick, ids, x, y)
 
     def _check_columns(self, what: str, function: Callable[..., Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from sim.fields import Column
+from sim.fields import read_only
 from sim.ghosts import GhostRows
 from sim.population import Population
 
@@ -114,10 +114,3 @@ class Everyone(Generic[K]):
         column = read_only(np.concatenate((own, self._ghosts.columns[name])))
         self.__dict__[name] = column
         return column
-
-
-def read_only(column: Column) -> Column:
-    """A view that cannot be written through."""
-    view = column.view()
-    view.flags.writeable = False
-    return view

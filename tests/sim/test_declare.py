@@ -145,6 +145,37 @@ def test_a_motion_faster_than_its_field_is_refused() -> None:
         new_game().entity(motion=motion.Thrust(accel=9, drag=1, max_speed=100))(Rocket)
 
 
+BYTE = quant(0, 255, 1)
+
+
+@pytest.mark.parametrize(
+    ("note", "model", "says"),
+    [
+        (Annotated[float, BYTE], motion.Heading(6, field="course"), "Thing.course: .* not there"),
+        (Annotated[float, BYTE, owner_only], motion.Heading(6), "Thing.heading: everybody sees"),
+        (Annotated[float, BYTE, server_only], motion.Heading(6), "Thing.heading: everybody sees"),
+        (Annotated[int, BYTE], motion.Heading(6), "a heading is a quant float"),
+        (Annotated[str, text(4)], motion.Heading(6), "a heading is a quant float"),
+        (Annotated[float, BYTE], motion.Heading(6, field="vx"), "beside x, y, vx, vy"),
+        (Annotated[float, quant(0, 256, 1)], motion.Heading(6), "257 wire steps"),
+        (Annotated[float, BYTE], motion.Heading(0), "above 0"),
+        (Annotated[float, BYTE], motion.Heading(-6), "above 0"),
+        (Annotated[float, BYTE], motion.Heading(float("nan")), "above 0"),
+        (Annotated[float, BYTE], motion.Heading(float("inf")), "finite"),
+        (Annotated[float, BYTE], motion.Heading(1 / 256), "half a step"),
+        (Annotated[float, BYTE], motion.Heading(63.5), "vx reaches 63.0 .* makes it 63.5; widen"),
+    ],
+)
+def test_a_heading_is_a_public_byte_of_a_possible_speed(
+    note: Any, model: motion.Heading, says: str
+) -> None:
+    notes = {"x": Coord, "y": Coord, "vx": Speed, "vy": Speed, "heading": note}
+    cls = attrs.make_class("Thing", list(notes))
+    cls.__annotations__ = notes
+    with pytest.raises(DeclarationError, match=says):
+        new_game().entity(motion=model)(cls)
+
+
 def test_a_world_larger_than_its_coordinates_is_refused() -> None:
     @attrs.define
     class Boat:
