@@ -46,7 +46,7 @@ def make_game(*, side: float, roamers: int, courses: bool = True) -> Game:
     class Turn:
         heading: Heading
 
-    @game.entity(motion=motion.Free() if courses else None)
+    @game.entity(motion=motion.Heading(speed=rules.SPEED) if courses else None)
     @attrs.define
     class Walker:
         x: Coord
@@ -86,12 +86,10 @@ def make_game(*, side: float, roamers: int, courses: bool = True) -> Game:
         some = turned.nonzero()[0]
         heading[some] = world.rng.integers(ids[some], "heading", 0, rules.HEADINGS)
         _turn_back(heading, walkers.x, walkers.y, side)
-        index = heading.astype(np.int64)
-        vx, vy = _VX[index], _VY[index]
-        walkers.vx, walkers.vy = vx, vy
         if not courses:
-            walkers.x = np.clip(walkers.x + vx / rules.HZ, 0, side)
-            walkers.y = np.clip(walkers.y + vy / rules.HZ, 0, side)
+            index = heading.astype(np.int64)
+            walkers.x = np.clip(walkers.x + _VX[index] / rules.HZ, 0, side)
+            walkers.y = np.clip(walkers.y + _VY[index] / rules.HZ, 0, side)
         hurt = (world.rng.uniform(ids, "hurt") < rules.HP_RATE).nonzero()[0]
         if len(hurt):
             walkers.hp[hurt] = world.rng.integers(ids[hurt], "hp", 0, 100)

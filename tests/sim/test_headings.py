@@ -2,82 +2,41 @@
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 
-import attrs
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocol.courses import evaluate
 from protocol.schema import Schema
-from sim import Game, World, limits, motion, quant
-from sim.engine import Ghosts, TickInput
+from sim import World, limits, motion
 from sim.headings import circle
 from sim.population import STEADY
 from sim.predict import Predictor
-from sim.replay import Recorder, Recording, replay
+from tests.sim.walkers import (
+    HEIGHT,
+    SPEED_STEP,
+    STEP,
+    WIDTH,
+    Change,
+    Walker,
+    bits,
+    courses,
+    make_game,
+    places,
+    scripts,
+    seen,
+    small_world,
+    tables,
+)  # fmt: skip
 
 Drive = Callable[[World], Any]
-WIDTH, HEIGHT, HZ = 64.0, 32.0, 20
-STEP, SPEED_STEP = 1 / 4096, 1 / 64
-MODEL = motion.Heading(speed=6)
-
-
-@attrs.define
-class Walker:
-    x: Annotated[float, quant(0, WIDTH, 1 / 16)]
-    y: Annotated[float, quant(0, HEIGHT, 1 / 16)]
-    vx: Annotated[float, quant(-8, 8, 1 / 4, sim_step=SPEED_STEP)] = 0
-    vy: Annotated[float, quant(-8, 8, 1 / 4, sim_step=SPEED_STEP)] = 0
-    hp: Annotated[float, quant(0, 100, 1)] = 100
-    heading: Annotated[float, quant(0, 63, 1)] = 0
-
-
-def make_game(rule: Callable[[World], None] | None = None, model: motion.Heading = MODEL) -> Game:
-    game = Game("walkers", size=(WIDTH, HEIGHT), tick_hz=HZ)
-    game.entity(motion=model, ghost_fields=("heading",))(Walker)
-    if rule is not None:
-        game.system(rule)
-    return game
-
-
-def tables(world: World) -> tuple[list[int], list[int]]:
-    """The velocities as a client has them: from the schema."""
-    heading = world.game.describe()["kinds"][0]["course"]["heading"]
-    return heading["vx"], heading["vy"]
-
-
-def courses(world: World) -> list[tuple[int, ...]]:
-    found = world.export(0).course
-    assert found is not None
-    return [tuple(row) for row in np.stack(found, axis=1).tolist()]
-
-
-def seen(world: World, course: tuple[int, ...], step: int) -> tuple[int, int]:
-    """Where a receiver that evaluates a course sees its entity, in steps of position."""
-    form = world.game.rules.kinds[0].course
-    assert form is not None
-    x0, y0, vx, vy, step0 = course
-    x, y = (evaluate(p, v, step - step0, form.num, form.den) for p, v in ((x0, vx), (y0, vy)))
-    return int(x), int(y)
-
-
-def places(world: World) -> list[tuple[int, int]]:
-    """The true places, in steps."""
-    rows = world.export(0)
-    return [
-        (int(x / STEP), int(y / STEP))
-        for x, y in zip(rows.x.tolist(), rows.y.tolist(), strict=True)
-    ]
-
 
 # --- tables --------------------------------------------------------------------------------------
 
 
 def test_golden_velocities() -> None:
-    """Bits for implementations in other languages; the last of nine stands still."""
+    """For implementations in other languages: halves go upwards, and a last one stands still."""
     vx, vy = circle(6.0, SPEED_STEP, 8, still=False)
     assert vx.tolist() == [384, 272, 0, -272, -384, -272, 0, 272]
     assert vy.tolist() == [0, 272, 384, 272, 0, -272, -384, -272]
@@ -172,70 +131,6 @@ def test_the_velocity_is_the_headings_and_cannot_be_set(drive: Drive) -> None:
 
 
 # --- courses -------------------------------------------------------------------------------------
-
-
-@attrs.define
-class Change:
-    """What a rule does to one row in one step."""
-
-    heading: float | None = None
-    x: float | None = None
-    y: float | None = None
-    hp: float | None = None
-
-
-changes = st.builds(
-    Change,
-    heading=st.none() | st.integers(0, 63) | st.floats(0, 63),
-    x=st.none() | st.none() | st.floats(-9, WIDTH + 9),
-    y=st.none() | st.none() | st.floats(-9, HEIGHT + 9),
-    hp=st.none() | st.floats(0, 100),
-)
-ops = st.one_of(
-    st.tuples(st.integers(0, 9), changes),
-    st.tuples(st.just("spawn"), st.floats(0, 63)),
-    st.tuples(st.just("destroy"), st.integers(0, 9)),
-)
-scripts = st.lists(st.lists(ops, max_size=3), min_size=1, max_size=40)
-
-
-class Meddler:
-    """A rule that does what a script says, and notes whom it has put where."""
-
-    def __init__(self) -> None:
-        self.todo: list[Any] = []
-        self.placed: dict[int, tuple[int, ...]] = {}
-
-    def do(self, world: World) -> None:
-        table = world[Walker]
-        for what, value in self.todo:
-            if what == "spawn":
-                world.spawn(Walker(x=value, y=value / 2, heading=value))
-            elif len(table) and what == "destroy":
-                world.destroy(int(table.id[value % len(table)]))
-            elif len(table):
-                given = attrs.asdict(value, filter=lambda _, each: each is not None)
-                for name, number in given.items():
-                    getattr(table, name)[what % len(table)] = number
-        self.placed = {}
-        limit = int(WIDTH / STEP), int(HEIGHT / STEP)
-        for walker, course in zip(table.rows(), courses(world), strict=True):
-            near = (math.floor(at / STEP + 0.5) for at in (walker.x, walker.y))
-            at = tuple(min(max(p, 0), most) for p, most in zip(near, limit, strict=True))
-            if at != seen(world, course, world.step - 1):
-                self.placed[walker.id] = at
-
-
-def small_world() -> tuple[World, Meddler]:
-    meddler = Meddler()
-
-    def rule(world: World) -> None:
-        meddler.do(world)
-
-    world = World(make_game(rule), seed=1)
-    for heading in (0, 7, 20, 33):
-        world.spawn(Walker(x=heading + 3, y=10, heading=heading))
-    return world, meddler
 
 
 def expected(
@@ -336,11 +231,6 @@ def test_a_course_is_begun_anew_before_its_age_overflows(
         assert seen(world, courses(world)[0], world.step) == places(world)[0]
 
 
-def bits(world: World) -> dict[str, bytes]:
-    (population,) = world.roster.populations
-    return {name: c.tobytes() for name, c in population.store.views.items() if name != STEADY}
-
-
 @settings(deadline=None, max_examples=30)
 @given(script=scripts)
 def test_asking_everybody_changes_nothing(drive: Drive, script: list[Any]) -> None:
@@ -354,114 +244,12 @@ def test_asking_everybody_changes_nothing(drive: Drive, script: list[Any]) -> No
         assert bits(lazy) == bits(eager)
 
 
-# --- worlds that are kept and entities that travel -----------------------------------------------
-
-
-@settings(deadline=None, max_examples=30)
-@given(script=scripts, cut=st.integers(0, 39))
-def test_a_restored_world_goes_on_alike(drive: Drive, script: list[Any], cut: int) -> None:
+def test_who_holds_its_heading_is_asked_nothing_even_at_the_edge(drive: Drive) -> None:
     world, meddler = small_world()
-    first = drive(world)
-    second = None
-    for index, todo in enumerate(script):
-        meddler.todo = list(todo)
-        if index == cut % len(script):
-            second = drive(World.restore(world.game, world.checkpoint()))
-            assert second.world.digests() == world.digests()
-        first.step()
-        if second is not None:
-            meddler.todo = list(todo)
-            second.step()
-            assert second.world.digests() == world.digests()
-            assert bits(second.world) == bits(world)
-
-
-def roam(world: World) -> None:
-    """Everybody turns by chance, without regard for edges."""
-    walkers = world[Walker]
-    turns = world.rng.uniform(walkers.id, "turn") < 0.2
-    walkers.heading[turns] = world.rng.integers(walkers.id[turns], "heading", 0, 64)
-
-
-def test_a_recorded_run_replays_to_the_same_checksum() -> None:
-    game = make_game(roam)
-    world = World(game, seed=3)
-    for row in range(30):
-        world.spawn(Walker(x=2 * row, y=row, heading=2 * row))
-    recorder = Recorder(world)
-    for step in range(1, 200):
-        recorder.advance(TickInput(step, step))
-    recording = Recording.from_bytes(recorder.finish().to_bytes())
-    assert replay(game, recording).checksum() == world.checksum()
-
-
-def test_a_checkpoint_of_another_speed_takes_the_new_one(drive: Drive) -> None:
-    old = World(make_game(), seed=1)
-    fast = old.spawn(Walker(x=20, y=16, heading=16))
-    drive(old).steps(10)
-    world = World.restore(make_game(model=motion.Heading(speed=3)), old.checkpoint())
-    assert courses(world) == [(20 * 4096, 19 * 4096, 0, 192, 10)]
-    drive(world).steps(10)
-    assert (world.get(fast).x, world.get(fast).y) == (20.0, 20.5)
-
-
-def own(world: World, entity: int) -> dict[str, Any]:
-    """What is true of an entity, its course by age."""
-    population = world.roster.populations[0]
-    row = population.place[entity]
-    raw = {name: column[0].item() for name, column in population.raw(slice(row, row + 1)).items()}
-    return raw | {"age": world.step - raw.pop("course.step0")}
-
-
-@settings(deadline=None, max_examples=30)
-@given(
-    crossings=st.lists(st.integers(1, 6), min_size=1, max_size=5),
-    heading=st.integers(0, 63),
-    x=st.floats(0, WIDTH),
-)
-def test_who_is_handed_over_and_back_is_as_if_it_had_stayed(
-    drive: Drive, crossings: list[int], heading: int, x: float
-) -> None:
-    game = make_game(roam)
-    here, there = World(game, seed=1), World(game, seed=1, maker=2)
-    stayed = World(game, seed=1)
-    for world in (here, stayed):
-        walker = world.spawn(Walker(x=x, y=16, heading=heading))
-        world.spawn(Walker(x=5, y=5))
-    drivers = [drive(world) for world in (here, there, stayed)]
-    for steps in crossings:
-        for driver in drivers:
-            driver.steps(steps)
-        (body,) = here.depart([walker])
-        drivers[0].step()
-        drivers[1].step(arrivals=[(body, 1)])
-        drivers[2].step()
-        here, there = there, here
-        drivers[:2] = reversed(drivers[:2])
-        assert own(here, walker) == own(stayed, walker)
-        with here.rewound(here.tick - 3, 0.5) as past, stayed.rewound(here.tick - 3, 0.5) as same:
-            now, then = past[Walker], same[Walker]
-            assert now.x[now.ids == walker] == then.x[then.ids == walker]
-
-
-def test_a_late_arrival_waits_inside_the_world(drive: Drive) -> None:
-    game = make_game()
-    here, there = World(game, seed=1), World(game, seed=1, maker=2)
-    walker = here.spawn(Walker(x=63, y=16, heading=0))
-    drive(here).step()
-    (body,) = here.depart([walker])
-    drive(there).steps(10)
-    drive(there).step(arrivals=[(body, 10)])
-    assert there.get(walker).x == WIDTH
-    assert courses(there) == [(int(WIDTH / STEP), 16 * 4096, 384, 0, there.step)]
-
-
-def test_the_past_of_a_neighbours_walker_is_inside_the_world_too(drive: Drive) -> None:
-    world = World(make_game(), seed=1)
-    ids = np.array([2 << 40], np.uint64)
-    integers = {"x": int(WIDTH / STEP), "y": 4096, "vx": 384, "vy": 0, "heading": 0}
-    columns = {name: np.array([value]) for name, value in integers.items()}
-    drive(world).step(ghosts=[Ghosts(0, ids, columns)])
-    with world.rewound(1, 0.5) as past:
-        found = past[Walker]
-        assert (found.x.tolist(), found.y.tolist()) == ([WIDTH], [1.0])
+    driver = drive(world)
+    driver.steps(200)
+    steady = world.roster.populations[0].column(STEADY)
+    assert steady.tolist() == [True] * 4
+    meddler.todo = [(2, Change(heading=60))]
+    driver.step()
+    assert steady.tolist() == [True] * 4, "A turn is looked up once."
