@@ -9,9 +9,10 @@ Reading is strict although the hop is trusted: a damaged frame is an error, not 
 Must not know: what updates say.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import attrs
 import numpy as np
@@ -20,7 +21,11 @@ import numpy.typing as npt
 from protocol import cbor, limits
 from protocol.errors import RemoteProtocolError
 
-__all__ = ["COLUMN_NAMES", "Frame", "FrameEvent", "Scope", "SessionColumns"]
+__all__ = [
+    "COLUMN_NAMES", "Frame", "FrameEvent", "Run", "Scope", "SessionColumns", "runs_of",
+]  # fmt: skip
+
+Run: TypeAlias = tuple[int, int]
 
 
 class Scope(IntEnum):
@@ -110,7 +115,7 @@ class Frame:
     events: Sequence[FrameEvent] = ()
     scores: Sequence[tuple[int, str, int]] | None = None
     handed: Sequence[tuple[int, int]] = ()
-    _by_cell: dict[int, list[memoryview]] | None = attrs.field(default=None, init=False)
+    _index: "_Index | None" = attrs.field(default=None, init=False)
     kinds: int = 0
     cells: int = 0
 
@@ -142,26 +147,62 @@ class Frame:
         except (TypeError, ValueError, IndexError, KeyError) as error:
             raise RemoteProtocolError(f"a damaged frame: {error!r}") from None
 
+    def cut(self, runs: Iterable[Run]) -> tuple[int, list[memoryview]]:
+        """The updates of the parts in `runs` of cells: how many, and their bytes run by run."""
+        index = self._index or self._make_index()
+        cells, offsets, blob = index.cells, index.offsets, index.blob
+        count, pieces = 0, []
+        for first, end in runs:
+            begins = bisect_left(cells, first)
+            ends = bisect_left(cells, end, begins)
+            if ends > begins:
+                count += ends - begins
+                pieces.append(blob[offsets[begins] : offsets[ends]])
+        return count, pieces
+
     def slices(self, cells: Iterable[int]) -> list[memoryview]:
-        """The updates of the parts in `cells`, in the order of `cells`."""
-        index = self._by_cell
-        if index is None:
-            index = self._by_cell = self._index()
+        """The updates of the parts in `cells`, one by one, in the order of `cells`."""
+        index = self._index or self._make_index()
         found: list[memoryview] = []
         for cell in cells:
-            updates = index.get(cell)
-            if updates is not None:
-                found += updates
+            place = bisect_left(index.cells, cell)
+            while place < len(index.cells) and index.cells[place] == cell:
+                found.append(index.blob[index.offsets[place] : index.offsets[place + 1]])
+                place += 1
         return found
 
-    def _index(self) -> dict[int, list[memoryview]]:
-        view = memoryview(self.blob)
-        index: dict[int, list[memoryview]] = {}
-        cells = (self.keys.astype(np.int64) // self.kinds % self.cells).tolist()
-        bounds = self.offsets.tolist()
-        for place, cell in enumerate(cells):
-            index.setdefault(cell, []).append(view[bounds[place] : bounds[place + 1]])
-        return index
+    def _make_index(self) -> "_Index":
+        """Updates in the order of their cells, in which they nearly always are."""
+        cells = self.keys.astype(np.int64) // self.kinds % self.cells
+        offsets, blob = self.offsets, memoryview(self.blob)
+        if (cells[1:] < cells[:-1]).any():
+            order = np.argsort(cells, kind="stable")
+            bounds = offsets.tolist()
+            pieces = [blob[bounds[place] : bounds[place + 1]] for place in order.tolist()]
+            offsets = np.cumsum([0, *map(len, pieces)])
+            cells, blob = cells[order], memoryview(b"".join(pieces))
+        self._index = _Index(cells.tolist(), offsets.tolist(), blob)
+        return self._index
+
+
+@attrs.frozen(eq=False)
+class _Index:
+    """The cell of each update, ascending; where it begins in `blob` (one more than cells)."""
+
+    cells: list[int]
+    offsets: list[int]
+    blob: memoryview
+
+
+def runs_of(cells: Iterable[int]) -> tuple[Run, ...]:
+    """`cells` as ranges that have no gaps: [first, end)."""
+    runs: list[Run] = []
+    for cell in sorted(cells):
+        if runs and runs[-1][1] == cell:
+            runs[-1] = runs[-1][0], cell + 1
+        else:
+            runs.append((cell, cell + 1))
+    return tuple(runs)
 
 
 def _decode(item: Any) -> Frame:

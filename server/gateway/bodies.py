@@ -15,7 +15,7 @@ from itertools import islice
 import attrs
 
 from protocol import cbor
-from protocol.frame import Frame
+from protocol.frame import Frame, Run, runs_of
 from protocol.messages import group
 from server.gateway.baseline import Baseline, Position
 from server.gateway.feed import Feed, NotNowError
@@ -49,7 +49,7 @@ class Bodies:
         strays = [feed.strays.fresh for feed in feeds.values()]
         self._fresh_strays = frozenset().union(*strays)
         self._heads: dict[tuple[int, int], bytes] = {}
-        self._on_time: dict[Interest, Body] = {}
+        self._shared: dict[Interest, bytes] = {}
         self._others: dict[tuple[Interest | None, Interest, Baseline], Body] = {}
         self._keyframes_of: dict[int, dict[int, Encoded]] = {shard: {} for shard in feeds}
 
@@ -67,16 +67,20 @@ class Bodies:
             with suppress(NotNowError):
                 self._keyframes(self._feeds[shard], sorted(fresh))
 
+    def shared(self, interest: Interest) -> bytes:
+        """The groups item for links that hold all of `interest` as of the previous baseline, if
+        every feed is chained.
+        """
+        groups = self._shared.get(interest)
+        if groups is None:
+            groups = self._shared[interest] = self._assemble(self._frame_groups(interest))
+        return groups
+
     def on_time(self, interest: Interest) -> Body:
         """For links that hold all of `interest` as of the previous baseline."""
-        body = self._on_time.get(interest)
-        if body is None:
-            if self.chained:
-                body = Body(self._assemble(self._frame_groups(interest)))
-            else:
-                body = self.other(interest, interest, self._previous)
-            self._on_time[interest] = body
-        return body
+        if self.chained:
+            return Body(self.shared(interest))
+        return self.other(interest, interest, self._previous)
 
     def other(self, held: Interest | None, interest: Interest, baseline: Baseline) -> Body:
         """For links that hold the cells of `held` as of `baseline` and shall hold `interest`."""
@@ -114,12 +118,11 @@ class Bodies:
                 for feed in self._feeds.values()
                 for frame in feed.fresh
             ]
-        if interest.cell_set.isdisjoint(self._fresh_strays):
-            own = interest.by_shard.items()
-            feeds = [(self._feeds[shard], cells) for shard, cells in own]
-        else:
-            feeds = self._with_strays(interest, {s: f.strays.fresh for s, f in self._feeds.items()})
-        return [self._frame_group(frame, cells) for feed, cells in feeds for frame in feed.fresh]
+        if not self._fresh_strays or interest.cell_set.isdisjoint(self._fresh_strays):
+            own = interest.runs.items()
+            return [self._cut(f, runs) for shard, runs in own for f in self._feeds[shard].fresh]
+        feeds = self._with_strays(interest, {s: f.strays.fresh for s, f in self._feeds.items()})
+        return [self._cut(f, runs_of(cells)) for feed, cells in feeds for f in feed.fresh]
 
     def _with_strays(
         self, interest: Interest, strays: dict[int, frozenset[int]]
@@ -133,9 +136,10 @@ class Bodies:
                 found.append((feed, cells))
         return found
 
-    def _frame_group(self, frame: Frame, cells: tuple[int, ...]) -> bytes:
-        slices = frame.slices(cells)
-        return self._group(frame, len(slices), b"".join(slices))
+    def _cut(self, frame: Frame, runs: tuple[Run, ...]) -> bytes:
+        """A group of what a frame tells of some cells, undecoded."""
+        count, pieces = frame.cut(runs)
+        return b"".join((self._group_head(frame), cbor.array_head(count), *pieces))
 
     # --- exceptions: encoded from the copies -----------------------------------------------------
 
@@ -148,7 +152,7 @@ class Bodies:
         new = [cell for cell in cells if cell not in kept]
         groups = []
         if old and self.chained and baseline is self._previous:
-            groups = [self._frame_group(frame, tuple(old)) for frame in feed.fresh]
+            groups = [self._cut(frame, runs_of(old)) for frame in feed.fresh]
             known = _NOTHING
         else:
             known = self._encoded(feed, old, baseline.positions.get(feed.shard))

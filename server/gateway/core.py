@@ -170,7 +170,7 @@ class Gateway:
         try:
             yield from fan_out.write_on_time(awake)
             yield from self._write_others(fan_out, awake)
-            self._flows.end_tick(tick, awake)
+            fan_out.finish(awake)
         finally:
             self._finish(fan_out, now)
         for state in self._roster.turn(tick):

@@ -81,7 +81,11 @@ class FanOut:
         self._feeds = feeds
         self._streams = streams
         self._followers = Followers(feeds, tick, streams)
-        self._skipped: set[int] = set()
+        # What was sent, as runs of links that were sent as much; who could not take it.
+        self._sent: list[int] = []
+        self._counts: list[int] = []
+        self._sizes: list[int] = []
+        self._full: frozenset[int] = frozenset()
 
     def prepare(self, moved: Iterable[LinkState]) -> None:
         """Get ready for links whose interest has changed."""
@@ -105,9 +109,7 @@ class FanOut:
         on_time = self._on_time
         for state in on_time.late(self._flows, now):
             on_time.leave(state)
-        sent: list[int] = []
-        counts: list[int] = []
-        sizes: list[int] = []
+        sent, counts, sizes = self._sent, self._counts, self._sizes
         full: list[int] = []
         pause_at = limits.LINKS_PER_STEP
         for interest, members in on_time.groups():
@@ -123,27 +125,29 @@ class FanOut:
             if len(sent) >= pause_at:
                 pause_at = len(sent) + limits.LINKS_PER_STEP
                 yield
-        self._note_sent(np.array(sent, np.int64), np.repeat(sizes, counts), full, now)
+        for state in on_time.states(full):
+            on_time.leave(state)
+            self._postpone(state)
+        self._full = frozenset(full)
 
-    def _note_sent(self, rows: Ints, sizes: Ints, full: list[int], now: float) -> None:
-        if full:
-            taken = ~np.isin(rows, full)
+    def finish(self, now: float) -> None:
+        """Note what was sent; to be called when all links have been written to."""
+        rows, sizes = np.array(self._sent, np.int64), np.repeat(self._sizes, self._counts)
+        if self._full:
+            taken = ~np.isin(rows, list(self._full))
             rows, sizes = rows[taken], sizes[taken]
-            for state in self._on_time.states(full):
-                self._on_time.leave(state)
-                self._postpone(state)
-                self._skipped.add(state.flow.row)
         if len(rows):
             self._flows.sent_all(rows, sizes, self._tick, now)
             self._counters.snapshots += len(rows)
             self._counters.bytes += int(sizes.sum())
+        self._flows.end_tick(self._tick, now)
 
     # --- all others ------------------------------------------------------------------------------
 
     def write_other(self, state: LinkState, now: float) -> None:
         """The exceptions: who is late, has moved, is new, or has something of its own waiting."""
         interest = state.interest
-        if state.flow.row in self._skipped:
+        if state.flow.row in self._full:
             return  # it has been tried at this tick
         if interest is None or state.flow.late(now):
             self._postpone(state)
@@ -152,7 +156,7 @@ class FanOut:
             if self._followers.concerns(state, interest):
                 self._write_follower(state, interest, now)
             elif self._is_plain(state):
-                self._write_report(state, interest, now)
+                self._write_plain(state, interest, now)
             else:
                 self._write_exception(state, interest, self._body(state, interest), now)
         except NotNowError:
@@ -174,14 +178,14 @@ class FanOut:
         """Whether nothing is left to tell a link that was just written."""
         return not state.special and state.report is None and state.private is None
 
-    def _write_report(self, state: LinkState, interest: Interest, now: float) -> None:
+    def _write_plain(self, state: LinkState, interest: Interest, now: float) -> None:
         data = self._frames.get(interest) or self._frame(interest)
         if not data:  # it has become a crowd
             self._write_follower(state, interest, now)
             return
         if state.report is not None:
             data = _joined(snapshot_head(self._tick, state.report), *self._shared[interest])
-        if self._send(state, data, now):
+        if self._send(state, data):
             state.report = None
             state.baseline = self.baseline
         else:
@@ -195,7 +199,7 @@ class FanOut:
                 head = snapshot_head(self._tick, state.report)
                 tail = self._tail(interest) if self._has_tail else b""
                 data = b"".join((binary_header(len(head) + len(groups)), head, groups, tail))
-                if self._send(state, data, now):
+                if self._send(state, data):
                     state.report = None
                     state.baseline = self.baseline
                 else:
@@ -222,7 +226,7 @@ class FanOut:
         """
         if self._streams.of(interest) is not None:
             return None
-        groups = self._bodies.on_time(interest).groups
+        groups = self._bodies.shared(interest)
         if self._streams.crowded(interest, len(groups), self._previous.positions):
             return None
         tail = self._tail(interest) if self._has_tail else b""
@@ -245,7 +249,7 @@ class FanOut:
         scores = self._broadcast or state.scores
         if scores:
             messages.append(scores)
-        if self._send(state, b"".join(messages), now):
+        if self._send(state, b"".join(messages)):
             self._settle(state, interest)
             return True
         self._followers.skip(state)
@@ -293,12 +297,12 @@ class FanOut:
 
     # --- bytes -----------------------------------------------------------------------------------
 
-    def _send(self, state: LinkState, data: bytes, now: float) -> bool:
+    def _send(self, state: LinkState, data: bytes) -> bool:
         if state.link.try_send(data) is Sent.FULL:
             return False
-        state.flow.sent(self._tick, len(data), now)
-        self._counters.snapshots += 1
-        self._counters.bytes += len(data)
+        self._sent.append(state.flow.row)
+        self._counts.append(1)
+        self._sizes.append(len(data))
         return True
 
     def _tail(self, interest: Interest) -> bytes:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import attrs
 
+from protocol.frame import Run, runs_of
 from protocol.geometry import Geometry
 from server.gateway import limits
 
@@ -20,7 +21,7 @@ __all__ = ["Interest", "Interests"]
 
 @attrs.define(eq=False)
 class Interest:
-    """Some cells, ascending, and how the shards' rectangles divide them.
+    """Some cells, ascending, and how the shards' rectangles divide them: as cells and as `runs`.
 
     Compared by identity: `Interests` makes one object for each set. `links` counts those that
     receive it. `rings` are the cells that are told of more seldom: at every 2nd or 4th step, as
@@ -30,6 +31,7 @@ class Interest:
     cells: tuple[int, ...]
     cell_set: frozenset[int]
     by_shard: Mapping[int, tuple[int, ...]]
+    runs: Mapping[int, tuple[Run, ...]]
     everything: bool = False
     links: int = 0
     rings: Mapping[int, int] = MappingProxyType({})
@@ -78,6 +80,7 @@ class Interests:
             cells,
             frozenset(cells),
             {shard: tuple(own) for shard, own in sorted(by_shard.items())},
+            {shard: runs_of(own) for shard, own in sorted(by_shard.items())},
             everything,
         )
 

@@ -86,7 +86,6 @@ class LinkState:
     follows: Stream | None = None
     lags: Lags = attrs.field(factory=dict)
     applied: int = 0
-    margin: int = 0
     report: tuple[int, int] | None = None
     private: bytes | None = None
 
@@ -108,9 +107,9 @@ class LinkState:
 
     def note_applied(self, applied: int, margin: int) -> None:
         """Inputs up to `applied` have taken effect; the newest came `margin` ticks early."""
-        if applied != self.applied or margin != self.margin:
+        if applied != self.applied:
             self.disturb()
-            self.applied, self.margin = applied, margin
+            self.applied = applied
             self.report = applied, margin
 
     def note_private(self, private: bytes | None) -> None:

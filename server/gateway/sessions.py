@@ -171,7 +171,7 @@ def _changed(previous: SessionColumns | None, columns: SessionColumns) -> np.nda
     if previous is None or not np.array_equal(previous.session, columns.session):
         return np.arange(len(columns.session))
     different = np.zeros(len(columns.session), bool)
-    for name in ("entity", "hop", "generation", "centre", "cls", "applied", "margin"):
+    for name in ("entity", "hop", "generation", "centre", "cls", "applied"):  # margin goes with it
         different |= getattr(previous, name) != getattr(columns, name)
     return np.nonzero(different)[0]
 

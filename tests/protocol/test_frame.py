@@ -1,5 +1,6 @@
 """Frames come through the bus whole, are cut by cell, and a damaged one is an error."""
 
+from itertools import pairwise
 from typing import Any
 
 import attrs
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from protocol import cbor
 from protocol.errors import RemoteProtocolError
-from protocol.frame import Frame, FrameEvent, Scope, SessionColumns
+from protocol.frame import Frame, FrameEvent, Scope, SessionColumns, runs_of
 
 KINDS, CELLS = 3, 40
 U32 = st.integers(0, 2**32 - 1)
@@ -56,7 +57,7 @@ def make(updates: list[tuple[int, bytes]], **others: Any) -> Frame:
 
 def values(frame: Frame) -> list[Any]:
     """Everything that a frame says, comparable."""
-    skipped = {"_by_cell"}
+    skipped = {"_index"}
     return [
         getattr(frame, field.name).tolist()
         if isinstance(getattr(frame, field.name), np.ndarray)
@@ -97,6 +98,16 @@ def test_updates_are_cut_out_by_cell(updates: list[tuple[int, bytes]], cells: li
     expected = [update for cell in cells for key, update in updates if key // KINDS % CELLS == cell]
     assert [bytes(piece) for piece in frame.slices(cells)] == expected
     assert [bytes(piece) for piece in frame.slices(cells)] == expected, "also when asked again"
+    count, pieces = frame.cut(runs_of(cells))
+    assert count == len(expected)
+    assert b"".join(pieces) == b"".join(frame.slices(sorted(cells))), "the same, by runs"
+
+
+@given(st.sets(st.integers(0, 60)))
+def test_runs_are_ranges_without_gaps(cells: set[int]) -> None:
+    runs = runs_of(cells)
+    assert [cell for first, end in runs for cell in range(first, end)] == sorted(cells)
+    assert all(end < first for (_, end), (first, _) in pairwise(runs)), "as few as can be"
 
 
 @given(st.binary(max_size=100))

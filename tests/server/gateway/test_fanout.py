@@ -41,7 +41,7 @@ def test_everybody_sees_the_truth_while_everything_moves(world) -> None:
 
 def test_clients_with_the_same_interest_get_the_same_body_object(world, monkeypatch) -> None:
     joined = []
-    real = fanout.Bodies.on_time
+    real = fanout.Bodies.shared
 
     def spy(self, interest):
         body = real(self, interest)
@@ -51,7 +51,7 @@ def test_clients_with_the_same_interest_get_the_same_body_object(world, monkeypa
     world.add_dot(110, 110)
     clients = [world.join(f"p{n}", 100 + n, 100) for n in range(5)]
     world.tick(2)
-    monkeypatch.setattr(fanout.Bodies, "on_time", spy)
+    monkeypatch.setattr(fanout.Bodies, "shared", spy)
     world.dots[1].hp = 50
     world.tick()
     assert len(joined) == 1, "one body, made once for all five, since they share one interest"
