@@ -9,7 +9,6 @@ Reading is strict although the hop is trusted: a damaged frame is an error, not 
 Must not know: what updates say.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Any, Final, TypeAlias
@@ -20,12 +19,15 @@ import numpy.typing as npt
 
 from protocol import cbor, limits
 from protocol.errors import RemoteProtocolError
+from protocol.packing import gathered
 
 __all__ = [
-    "COLUMN_NAMES", "Frame", "FrameEvent", "Run", "Scope", "SessionColumns", "runs_of",
+    "COLUMN_NAMES", "Frame", "FrameEvent", "Runs", "Scope", "SessionColumns", "runs_of",
 ]  # fmt: skip
 
-Run: TypeAlias = tuple[int, int]
+Runs: TypeAlias = npt.NDArray[np.int64]
+Range: TypeAlias = tuple[int, int]
+ByCell: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
 
 
 class Scope(IntEnum):
@@ -115,7 +117,9 @@ class Frame:
     events: Sequence[FrameEvent] = ()
     scores: Sequence[tuple[int, str, int]] | None = None
     handed: Sequence[tuple[int, int]] = ()
-    _index: "_Index | None" = attrs.field(default=None, init=False)
+    _by_cell: ByCell | None = attrs.field(default=None, init=False)
+    _ranges: dict[int, Range] | None = attrs.field(default=None, init=False)
+    _bounds: list[int] = attrs.field(factory=list, init=False)
     kinds: int = 0
     cells: int = 0
 
@@ -147,62 +151,65 @@ class Frame:
         except (TypeError, ValueError, IndexError, KeyError) as error:
             raise RemoteProtocolError(f"a damaged frame: {error!r}") from None
 
-    def cut(self, runs: Iterable[Run]) -> tuple[int, list[memoryview]]:
-        """The updates of the parts in `runs` of cells: how many, and their bytes run by run."""
-        index = self._index or self._make_index()
-        cells, offsets, blob = index.cells, index.offsets, index.blob
+    @property
+    def by_cell(self) -> ByCell:
+        """The cell of each update, ascending; where it begins (one more than cells); the bytes."""
+        if self._by_cell is None:
+            self._by_cell = self._sorted()
+        return self._by_cell
+
+    def cut(self, cells: Iterable[int]) -> tuple[int, list[memoryview]]:
+        """The updates of the parts in `cells`: how many, and their bytes cell by cell."""
+        ranges = self._cell_ranges
+        offsets, view = self._bounds, self.by_cell[2].data
         count, pieces = 0, []
-        for first, end in runs:
-            begins = bisect_left(cells, first)
-            ends = bisect_left(cells, end, begins)
-            if ends > begins:
-                count += ends - begins
-                pieces.append(blob[offsets[begins] : offsets[ends]])
+        for cell in cells:
+            found = ranges.get(cell)
+            if found is not None:
+                first, end = found
+                count += end - first
+                pieces.append(view[offsets[first] : offsets[end]])
         return count, pieces
 
     def slices(self, cells: Iterable[int]) -> list[memoryview]:
         """The updates of the parts in `cells`, one by one, in the order of `cells`."""
-        index = self._index or self._make_index()
-        found: list[memoryview] = []
-        for cell in cells:
-            place = bisect_left(index.cells, cell)
-            while place < len(index.cells) and index.cells[place] == cell:
-                found.append(index.blob[index.offsets[place] : index.offsets[place + 1]])
-                place += 1
-        return found
+        ranges = self._cell_ranges
+        bounds, view = self._bounds, self.by_cell[2].data
+        found = (ranges[cell] for cell in cells if cell in ranges)
+        places = (place for first, end in found for place in range(first, end))
+        return [view[bounds[place] : bounds[place + 1]] for place in places]
 
-    def _make_index(self) -> "_Index":
-        """Updates in the order of their cells, in which they nearly always are."""
+    @property
+    def _cell_ranges(self) -> dict[int, Range]:
+        """Of each cell that is told of, which updates are in it."""
+        if self._ranges is None:
+            cells, offsets, _ = self.by_cell
+            firsts = np.flatnonzero(np.diff(cells, prepend=-1))
+            ends = np.append(firsts, len(cells))[1:]
+            ranges = zip(firsts.tolist(), ends.tolist(), strict=True)
+            self._ranges = dict(zip(cells[firsts].tolist(), ranges, strict=True))
+            self._bounds = offsets.tolist()
+        return self._ranges
+
+    def _sorted(self) -> ByCell:
+        """Updates are nearly always in the order of their cells."""
         cells = self.keys.astype(np.int64) // self.kinds % self.cells
-        offsets, blob = self.offsets, memoryview(self.blob)
+        offsets, blob = self.offsets.astype(np.int64), np.frombuffer(self.blob, np.uint8)
         if (cells[1:] < cells[:-1]).any():
             order = np.argsort(cells, kind="stable")
-            bounds = offsets.tolist()
-            pieces = [blob[bounds[place] : bounds[place + 1]] for place in order.tolist()]
-            offsets = np.cumsum([0, *map(len, pieces)])
-            cells, blob = cells[order], memoryview(b"".join(pieces))
-        self._index = _Index(cells.tolist(), offsets.tolist(), blob)
-        return self._index
+            lengths = np.diff(offsets)[order]
+            blob = gathered(blob, offsets[order], lengths)
+            offsets = np.concatenate((offsets[:1], np.cumsum(lengths)))
+            cells = cells[order]
+        return cells, offsets, blob
 
 
-@attrs.frozen(eq=False)
-class _Index:
-    """The cell of each update, ascending; where it begins in `blob` (one more than cells)."""
-
-    cells: list[int]
-    offsets: list[int]
-    blob: memoryview
-
-
-def runs_of(cells: Iterable[int]) -> tuple[Run, ...]:
-    """`cells` as ranges that have no gaps: [first, end)."""
-    runs: list[Run] = []
-    for cell in sorted(cells):
-        if runs and runs[-1][1] == cell:
-            runs[-1] = runs[-1][0], cell + 1
-        else:
-            runs.append((cell, cell + 1))
-    return tuple(runs)
+def runs_of(cells: Iterable[int]) -> Runs:
+    """`cells` as ranges that have no gaps: int64[N, 2] of [first, end)."""
+    every = np.unique(np.array(list(cells), np.int64))
+    firsts = np.diff(every, prepend=-2) > 1
+    lasts = np.diff(every, append=np.iinfo(np.int64).max) > 1
+    return np.stack((every[firsts], every[lasts] + 1), axis=1)
 
 
 def _decode(item: Any) -> Frame:

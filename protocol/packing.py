@@ -16,7 +16,10 @@ import numpy.typing as npt
 
 from protocol import cbor, limits
 
-__all__ = ["ARRAY_HEADS", "Sheet", "array_heads", "bytes_heads", "concatenated_uints"]
+__all__ = [
+    "ARRAY_HEADS", "ARRAY_MAX", "Sheet", "array_heads", "bytes_heads", "concatenated_uints",
+    "gathered",
+]  # fmt: skip
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -29,7 +32,7 @@ _WIDTHS: Final = np.array([0, 1, 2, 4, 8], np.int64)
 _HEAD_BYTES: Final = 5  # of a byte string, at most
 _NEGATIVE: Final = 0x20  # in the first byte of an item: the number is -1 - value
 _ARRAY_BYTES: Final = 2
-_ARRAY_MAX: Final = 255
+ARRAY_MAX: Final = 255  # items of an array of which the head is at hand
 
 
 def _table(items: list[bytes], width: int) -> tuple[Bytes, Ints]:
@@ -45,7 +48,7 @@ _small_negatives[::2] |= _NEGATIVE
 
 # The heads of arrays of 0 to 255 items.
 ARRAY_HEADS, _array_lengths = _table(
-    [cbor.array_head(count) for count in range(_ARRAY_MAX + 1)], _ARRAY_BYTES
+    [cbor.array_head(count) for count in range(ARRAY_MAX + 1)], _ARRAY_BYTES
 )
 
 
@@ -90,6 +93,13 @@ def concatenated_uints(values: npt.NDArray[np.uint64]) -> tuple[Bytes, Ints]:
     return source[_spread(starts, lengths, offsets)], offsets
 
 
+def gathered(source: Bytes, starts: Ints, lengths: Ints) -> Bytes:
+    """Slices of `source`, back to back."""
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return source[_spread(starts, lengths, offsets)]
+
+
 def _spread(starts: Ints, lengths: Ints, offsets: Ints) -> Ints:
     """The source index of each byte, for pieces laid back to back at `offsets`."""
     index = np.repeat(starts - offsets[:-1], lengths)
@@ -109,6 +119,7 @@ class Sheet:
     def __init__(self, parts: int) -> None:
         self._parts = parts
         self.pieces: list[_Piece] = []
+        self._wanted: npt.NDArray[np.bool_] | None = None
 
     def piece(
         self, source: npt.NDArray[Any], starts: Ints, lengths: Any, places: Ints | None
@@ -146,6 +157,10 @@ class Sheet:
         """Put this sheet's pieces before those of `other`, which is of as many parts."""
         self.pieces += other.pieces
 
+    def only(self, wanted: npt.NDArray[np.bool_]) -> None:
+        """Leave out all parts but the `wanted` ones: their updates are nothing."""
+        self._wanted = wanted
+
     def woven(self) -> tuple[bytes, Ints]:
         """All updates back to back, and where each begins (one more than there are parts)."""
         count = len(self.pieces)
@@ -159,6 +174,8 @@ class Sheet:
             table[1, where, index] = lengths
             sources.append(octets)
             base += len(octets)
+        if self._wanted is not None:
+            table[1, ~self._wanted] = 0
         starts, lengths = table.reshape(2, -1)
         ends = lengths.cumsum()
         offsets[1:] = ends[count - 1 :: count]

@@ -15,11 +15,12 @@ from itertools import islice
 import attrs
 
 from protocol import cbor
-from protocol.frame import Frame, Run, runs_of
+from protocol.frame import Frame
 from protocol.messages import group
 from server.gateway.baseline import Baseline, Position
 from server.gateway.feed import Feed, NotNowError
 from server.gateway.interest import Interest
+from server.gateway.prebuilt import Prebuilt, prebuild
 
 __all__ = ["Bodies", "Body"]
 
@@ -109,6 +110,17 @@ class Bodies:
             groups += self._groups(feed, cells, kept, baseline)
         return Body(self._assemble(groups), tuple(sorted(known - kept)))
 
+    def prebuilt(self, interests: list[Interest], head: bytes) -> Prebuilt | None:
+        """Whole frames for `interests`, if every feed is chained and nobody strays."""
+        if not self.chained or self._fresh_strays or any(i.everything for i in interests):
+            return None
+        heads = {
+            (shard, frame.tick): self._group_head(frame)
+            for shard, feed in self._feeds.items()
+            for frame in feed.fresh
+        }
+        return prebuild(interests, self._feeds, head, heads)
+
     # --- on time: slices of frames ---------------------------------------------------------------
 
     def _frame_groups(self, interest: Interest) -> list[bytes]:
@@ -119,10 +131,10 @@ class Bodies:
                 for frame in feed.fresh
             ]
         if not self._fresh_strays or interest.cell_set.isdisjoint(self._fresh_strays):
-            own = interest.runs.items()
-            return [self._cut(f, runs) for shard, runs in own for f in self._feeds[shard].fresh]
+            own = interest.by_shard.items()
+            return [self._cut(f, cells) for shard, cells in own for f in self._feeds[shard].fresh]
         feeds = self._with_strays(interest, {s: f.strays.fresh for s, f in self._feeds.items()})
-        return [self._cut(f, runs_of(cells)) for feed, cells in feeds for f in feed.fresh]
+        return [self._cut(f, cells) for feed, cells in feeds for f in feed.fresh]
 
     def _with_strays(
         self, interest: Interest, strays: dict[int, frozenset[int]]
@@ -136,9 +148,9 @@ class Bodies:
                 found.append((feed, cells))
         return found
 
-    def _cut(self, frame: Frame, runs: tuple[Run, ...]) -> bytes:
+    def _cut(self, frame: Frame, cells: Iterable[int]) -> bytes:
         """A group of what a frame tells of some cells, undecoded."""
-        count, pieces = frame.cut(runs)
+        count, pieces = frame.cut(cells)
         return b"".join((self._group_head(frame), cbor.array_head(count), *pieces))
 
     # --- exceptions: encoded from the copies -----------------------------------------------------
@@ -152,7 +164,7 @@ class Bodies:
         new = [cell for cell in cells if cell not in kept]
         groups = []
         if old and self.chained and baseline is self._previous:
-            groups = [self._cut(frame, runs_of(old)) for frame in feed.fresh]
+            groups = [self._cut(frame, old) for frame in feed.fresh]
             known = _NOTHING
         else:
             known = self._encoded(feed, old, baseline.positions.get(feed.shard))

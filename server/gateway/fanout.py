@@ -27,6 +27,7 @@ from server.gateway.lateness import Flows
 from server.gateway.links import LinkState
 from server.gateway.news import News
 from server.gateway.ontime import OnTime, Push
+from server.gateway.prebuilt import Prebuilt
 from server.gateway.streams import Streams, warm
 from server.net.frames import binary_header
 from server.net.link import Sent
@@ -75,7 +76,8 @@ class FanOut:
         self._has_tail = bool(news or broadcast)
         self._head = snapshot_head(tick)
         self._shared: dict[Interest, tuple[int, bytes]] = {}
-        self._frames: dict[Interest, bytes] = {}
+        self._built: Prebuilt | None = None
+        self._places: dict[Interest, int] = {}
         self._tails: dict[Interest, bytes] = {}
         self._counters = counters
         self._feeds = feeds
@@ -112,7 +114,9 @@ class FanOut:
         sent, counts, sizes = self._sent, self._counts, self._sizes
         full: list[int] = []
         pause_at = limits.LINKS_PER_STEP
-        for interest, members in on_time.groups():
+        groups = on_time.groups()
+        self._prebuild([interest for interest, _ in groups])
+        for interest, members in groups:
             frame = self._frame(interest) if self._chained else b""
             if not frame:
                 for state in on_time.states(members):
@@ -179,13 +183,10 @@ class FanOut:
         return not state.special and state.report is None and state.private is None
 
     def _write_plain(self, state: LinkState, interest: Interest, now: float) -> None:
-        data = self._frames.get(interest) or self._frame(interest)
-        if not data:  # it has become a crowd
+        body = self._body_of(interest)
+        if body is None:  # it has become a crowd
             self._write_follower(state, interest, now)
-            return
-        if state.report is not None:
-            data = _joined(snapshot_head(self._tick, state.report), *self._shared[interest])
-        if self._send(state, data):
+        elif self._send(state, _joined(snapshot_head(self._tick, state.report), *body)):
             state.report = None
             state.baseline = self.baseline
         else:
@@ -209,29 +210,58 @@ class FanOut:
         if self._write_exception(state, interest, Body(told.groups, told.dropped), now):
             state.follows, state.lags = told.follows, told.lags
 
+    # --- what all links with an interest are sent ------------------------------------------------
+
+    def _prebuild(self, interests: list[Interest]) -> None:
+        """Make the frames of nearly all interests at once."""
+        if self._streams.calm:
+            self._built = self._bodies.prebuilt(interests, self._head)
+            if self._built is not None:
+                self._places = {interest: place for place, interest in enumerate(interests)}
+
+    def _prebuilt(self, interest: Interest) -> tuple[Prebuilt, int] | None:
+        """Where what was made for an interest is; None if it must be made, or looked at, alone."""
+        place = self._places.get(interest)
+        if place is None or self._built is None:
+            return None
+        size = self._built.size(place)
+        return (self._built, place) if 0 < size <= self._streams.budget_bytes else None
+
     def _frame(self, interest: Interest) -> bytes:
         """What everybody on time with an interest is sent, unless there is something to report.
 
         Nothing for an interest that is not told everything at every tick.
         """
-        body = self._on_time_body(interest)
-        if body is None:
-            return b""
-        frame = self._frames[interest] = _joined(self._head, *body)
-        return frame
+        found = self._prebuilt(interest)
+        if found is not None:
+            built, place = found
+            frame = built.frame(place)
+            return frame + self._tail(interest) if self._has_tail else frame
+        body = self._body_of(interest)
+        return b"" if body is None else _joined(self._head, *body)
 
-    def _on_time_body(self, interest: Interest) -> tuple[int, bytes] | None:
+    def _body_of(self, interest: Interest) -> tuple[int, bytes] | None:
         """What follows the head of a snapshot: the length of its groups; the groups, and whatever
         messages come after it. None for an interest that is not told everything at every tick.
         """
+        body = self._shared.get(interest)
+        if body is None:
+            found = self._prebuilt(interest)
+            groups = found[0].groups(found[1]) if found is not None else self._made(interest)
+            if groups is None:
+                return None
+            tail = self._tail(interest) if self._has_tail else b""
+            body = self._shared[interest] = len(groups), groups + tail
+        return body
+
+    def _made(self, interest: Interest) -> bytes | None:
+        """The groups for an interest by itself, or None."""
         if self._streams.of(interest) is not None:
             return None
         groups = self._bodies.shared(interest)
         if self._streams.crowded(interest, len(groups), self._previous.positions):
             return None
-        tail = self._tail(interest) if self._has_tail else b""
-        body = self._shared[interest] = len(groups), groups + tail
-        return body
+        return groups
 
     # --- exceptions ------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import attrs
 
-from protocol.frame import Run, runs_of
+from protocol.frame import Runs, runs_of
 from protocol.geometry import Geometry
 from server.gateway import limits
 
@@ -31,7 +31,7 @@ class Interest:
     cells: tuple[int, ...]
     cell_set: frozenset[int]
     by_shard: Mapping[int, tuple[int, ...]]
-    runs: Mapping[int, tuple[Run, ...]]
+    runs: Mapping[int, Runs]
     everything: bool = False
     links: int = 0
     rings: Mapping[int, int] = MappingProxyType({})

@@ -207,6 +207,11 @@ class Streams:
             self._credit[interest] = credit
         return False
 
+    @property
+    def calm(self) -> bool:
+        """Whether no interest has a stream, or may soon need one."""
+        return not self._streams and not self._credit
+
     def ringed(self) -> list[Interest]:
         """The interests with rings that links receive."""
         return [interest for interest in self._streams if interest.rings and interest.links]

@@ -40,21 +40,20 @@ def test_everybody_sees_the_truth_while_everything_moves(world) -> None:
 
 
 def test_clients_with_the_same_interest_get_the_same_body_object(world, monkeypatch) -> None:
-    joined = []
-    real = fanout.Bodies.shared
+    made = []
+    real = fanout.Bodies.prebuilt
 
-    def spy(self, interest):
-        body = real(self, interest)
-        joined.append((interest, body))
-        return body
+    def spy(self, interests, head):
+        made.append(list(interests))
+        return real(self, interests, head)
 
     world.add_dot(110, 110)
     clients = [world.join(f"p{n}", 100 + n, 100) for n in range(5)]
     world.tick(2)
-    monkeypatch.setattr(fanout.Bodies, "shared", spy)
+    monkeypatch.setattr(fanout.Bodies, "prebuilt", spy)
     world.dots[1].hp = 50
     world.tick()
-    assert len(joined) == 1, "one body, made once for all five, since they share one interest"
+    assert [len(interests) for interests in made] == [1], "one for all five, who share an interest"
     assert len({client.raw[-1] for client in clients}) == 1, "their snapshots are the same"
 
 

@@ -1,0 +1,115 @@
+"""The frames of one tick for all interests at once, cut out of what the shards published.
+
+What a link on time is sent is a head that is the same for everybody and, of each shard, the updates
+of its interest's cells, as they lie in the shard's frame. With a few links to an interest there are
+many of these, so they are not made one by one: all pieces of all of them are gathered by one
+operation, and each is a slice of the result.
+
+Must not know: links, how updates are encoded.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from protocol.frame import Frame
+from protocol.packing import ARRAY_HEADS, ARRAY_MAX, Sheet, array_heads, gathered
+from server.gateway.feed import Feed
+from server.gateway.interest import Interest
+from server.net.frames import binary_header
+
+__all__ = ["Prebuilt", "prebuild"]
+
+Ints = npt.NDArray[np.int64]
+Bytes = npt.NDArray[np.uint8]
+
+_LENGTH_MAX: Final = 1 << 12  # of a payload; longer ones are rare, and made one by one
+_HEADER_BYTES: Final = 4
+_HEADERS: Final = np.frombuffer(
+    b"".join(binary_header(length).ljust(_HEADER_BYTES, b"\0") for length in range(_LENGTH_MAX)),
+    np.uint8,
+)
+_HEADER_LENGTHS: Final = np.array([len(binary_header(n)) for n in range(_LENGTH_MAX)], np.int64)
+
+
+class Prebuilt:
+    """Whole frames back to back, in the order of their interests."""
+
+    def __init__(self, blob: bytes, offsets: Ints, groups: Ints) -> None:
+        self._blob = blob
+        self._bounds: list[int] = offsets.tolist()
+        self._groups: list[int] = groups.tolist()
+
+    def size(self, place: int) -> int:
+        """How long the frame at `place` is; 0 if it must be made by itself."""
+        return self._bounds[place + 1] - self._bounds[place]
+
+    def frame(self, place: int) -> bytes:
+        """The frame of the interest at `place`."""
+        return self._blob[self._bounds[place] : self._bounds[place + 1]]
+
+    def groups(self, place: int) -> bytes:
+        """The groups in that frame."""
+        return self._blob[self._groups[place] : self._bounds[place + 1]]
+
+
+def prebuild(
+    interests: Sequence[Interest],
+    feeds: Mapping[int, Feed],
+    head: bytes,
+    group_heads: Mapping[tuple[int, int], bytes],
+) -> Prebuilt:
+    """The frames of `interests` that begin with `head`, of chained feeds.
+
+    `group_heads` has, by shard and tick, what stands in a group before its updates.
+    """
+    count = len(interests)
+    groups = np.zeros(count, np.int64)
+    sizes = np.zeros(count, np.int64)
+    fits = np.ones(count, np.bool_)
+    body = Sheet(count)
+    for shard, feed in feeds.items():
+        places = np.array([p for p, i in enumerate(interests) if shard in i.runs], np.int64)
+        if not len(places):
+            continue
+        runs = [interests[place].runs[shard] for place in places.tolist()]
+        for frame in feed.fresh:
+            groups[places] += 1
+            begins = np.frombuffer(group_heads[shard, frame.tick], np.uint8)
+            body.piece(begins, np.zeros_like(places), len(begins), places)
+            told, starts, source, lengths = _cut(frame, runs)
+            fits[places] &= told <= ARRAY_MAX
+            at, length = array_heads(np.minimum(told, ARRAY_MAX))
+            body.piece(ARRAY_HEADS, at, length, places)
+            body.piece(source, starts, lengths, places)
+            sizes[places] += len(begins) + length + lengths
+    at, length = array_heads(np.minimum(groups, ARRAY_MAX))
+    sizes += len(head) + length
+    fits &= sizes < _LENGTH_MAX
+    sheet = Sheet(count)
+    sizes = np.where(fits, sizes, 0)
+    sheet.piece(_HEADERS, sizes * _HEADER_BYTES, _HEADER_LENGTHS[sizes], None)
+    sheet.piece(np.frombuffer(head, np.uint8), np.zeros(count, np.int64), len(head), None)
+    sheet.piece(ARRAY_HEADS, at, length, None)
+    sheet.before(body)
+    sheet.only(fits)
+    blob, offsets = sheet.woven()
+    return Prebuilt(blob, offsets, offsets[:-1] + _HEADER_LENGTHS[sizes] + len(head))
+
+
+def _cut(frame: Frame, runs: list[Ints]) -> tuple[Ints, Ints, Bytes, Ints]:
+    """The updates in the runs of each interest: how many, where they start in a source, how long
+    they are there.
+    """
+    cells, offsets, blob = frame.by_cell
+    counts = np.array([len(each) for each in runs])
+    ranges = np.concatenate(runs)
+    begins, ends = np.searchsorted(cells, ranges.T)
+    firsts = np.cumsum(counts) - counts
+    lengths = offsets[ends] - offsets[begins]
+    source = gathered(blob, offsets[begins], lengths)
+    told = np.add.reduceat(ends - begins, firsts)
+    sizes = np.add.reduceat(lengths, firsts)
+    return told, np.cumsum(sizes) - sizes, source, sizes
