@@ -113,25 +113,24 @@ class Gateway:
     def poll(self, now: float) -> None:
         """Take what clients sent and what time has brought, and send what shards must know."""
         self._roster.awake_at = self._clock.advance(now)
-        for state in self._roster.all():
-            self._poll_link(state, now)
+        self._poll_links(now)
         self._handshake.tick(now)
         for shard, fact in self._detached.due(self._sessions.owner, now):
             self._post.add(shard, fact)
         self._feeds.mend(now)
         self._post.flush(self._shards, now)
 
-    def _poll_link(self, state: LinkState, now: float) -> None:
-        for data in state.link.drain():
-            self._intake.receive(state, data, now)
-        if state.phase is Phase.CLOSED:
-            return
-        if state.link.closed:
-            self._roster.lost(state)
-        elif state.outbox:
-            self._roster.flush(state)
-        if state.phase is Phase.HELLO and now - state.opened_at > limits.HELLO_S:
-            self._roster.drop(state, CloseCode.HELLO_TIMEOUT, "no hello")
+    def _poll_links(self, now: float) -> None:
+        roster, receive = self._roster, self._intake.receive
+        for state in roster.take_ready():
+            for data in state.link.drain():
+                receive(state, data, now)
+            if state.link.closed is not None and state.phase is not Phase.CLOSED:
+                roster.lost(state)
+        for state in roster.owing():
+            roster.flush(state)
+        for state in roster.take_overdue(now):
+            roster.drop(state, CloseCode.HELLO_TIMEOUT, "no hello")
 
     # --- what goes out ---------------------------------------------------------------------------
 

@@ -1,9 +1,18 @@
 """The links that are open: admitting them, saying things to them, and closing them.
 
+Few links have something to do at a poll, so none is asked: links say when they are ready, and those
+with a full outbox or without a hello are kept apart.
+
+Invariants: every open link that is ready is in `take_ready` once, in the order in which they became
+ready, and every open link with an outbox is in `owing`. What is kept of a link that has ended is
+its number, until the next poll; its state, until its hello would have been overdue.
+
 Must not know: how snapshots are made, what clients' messages mean.
 """
 
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 import attrs
 
@@ -61,6 +70,9 @@ class Roster:
         self._clients_max = clients_max
         self._links: dict[int, LinkState] = {}
         self._turns: list[dict[int, LinkState]] = [{} for _ in range(turns)]
+        self._ready: list[int] = []
+        self._silent: deque[LinkState] = deque()  # oldest first: since when one waits for a hello
+        self._owing: dict[int, LinkState] = {}
         self._numbers = 0
         self.awake_at = 0.0
 
@@ -85,10 +97,43 @@ class Roster:
         self._numbers += 1
         state = LinkState(self._numbers, link, self._flows.open(), opened_at=now)
         self._links[state.number] = self._turn_of(state)[state.number] = state
+        self._silent.append(state)
+        # The number, not the state: nothing that a link holds leads back to it.
+        link.notify(partial(self._ready.append, state.number))
         return state
 
     def _turn_of(self, state: LinkState) -> dict[int, LinkState]:
         return self._turns[state.number % len(self._turns)]
+
+    # --- what a poll has to do --------------------------------------------------------------------
+
+    def take_ready(self) -> list[LinkState]:
+        """The open links that have become ready since the last call; each must be drained now."""
+        numbers = self._ready.copy()
+        self._ready.clear()
+        links = self._links
+        return [links[number] for number in numbers if number in links]
+
+    def owing(self) -> list[LinkState]:
+        """The open links whose outbox waits."""
+        self._owing = {
+            number: state
+            for number, state in self._owing.items()
+            if state.outbox and state.phase is not Phase.CLOSED
+        }
+        return list(self._owing.values())
+
+    def take_overdue(self, now: float) -> list[LinkState]:
+        """The open links that should have said hello by `now`, and have not; each once."""
+        silent, overdue = self._silent, []
+        while silent:
+            state = silent[0]
+            if state.phase is Phase.HELLO:
+                if now - state.opened_at <= limits.HELLO_S:
+                    break
+                overdue.append(state)
+            silent.popleft()
+        return overdue
 
     # --- for the handshake -----------------------------------------------------------------------
 
@@ -145,6 +190,7 @@ class Roster:
         if not state.outbox and state.link.try_send(whole) is not Sent.FULL:
             return
         state.outbox.append(whole)
+        self._owing[state.number] = state
         state.be_special()
         if len(state.outbox) > limits.OUTBOX_MESSAGES:
             self.drop(state, CloseCode.POLICY, "too much waits to be read")

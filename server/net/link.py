@@ -1,19 +1,28 @@
 """The seam between the gateway and whatever carries bytes to a client.
 
 A link takes prebuilt WebSocket frames and never waits; it hands over whole binary messages when it
-is asked. Implemented on sockets (`socket.SocketLink`) and on memory (`memory.MemoryLink`), so that
-simulations run the same gateway.
+is asked, and says when it is worth asking. Implemented on sockets (`socket.SocketLink`) and on
+memory (`memory.MemoryLink`), so that simulations run the same gateway.
 
 Invariants: bytes arrive in the order in which they were taken; nothing is sent after Close; what a
-link holds is bounded (one remainder, one inbox).
+link holds is bounded (one remainder, one inbox). A link is ready from its first message after a
+`drain`, or from its end, until the next `drain`, and says so once.
 """
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Protocol
 
 import attrs
 
-__all__ = ["Closed", "Link", "LinkStatistics", "Sent"]
+__all__ = ["Closed", "Link", "LinkStatistics", "OnReady", "Sent", "nobody"]
+
+OnReady = Callable[[], None]
+"""Called when there is something to drain, or the link has ended. It must not raise."""
+
+
+def nobody() -> None:
+    """The `OnReady` of a link that nobody has taken yet."""
 
 
 class Sent(Enum):
@@ -63,6 +72,12 @@ class Link(Protocol):
     def closed(self) -> Closed | None:
         """None while the link is open. What arrived before can still be drained."""
 
+    def notify(self, on_ready: OnReady) -> None:
+        """Call `on_ready` whenever the link becomes ready, at once if it is.
+
+        It is called in the middle of reading, so it should only note that it was.
+        """
+
     def try_send(self, frame: bytes) -> Sent:
         """Send one or more whole WebSocket frames, joined, without waiting.
 
@@ -70,7 +85,10 @@ class Link(Protocol):
         """
 
     def drain(self) -> list[bytes]:
-        """Take the binary messages that have arrived since the last call, oldest first."""
+        """Take the binary messages that have arrived since the last call, oldest first.
+
+        The next one makes the link ready again.
+        """
 
     def close(self, code: int, reason: str) -> None:
         """Say Close behind everything that was taken, and end the link soon, by force if need be.

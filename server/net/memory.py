@@ -17,7 +17,7 @@ from typing import Final
 from protocol.errors import CloseCode
 from server.net import limits
 from server.net.frames import BINARY, CLOSE, FrameReader, close_frame
-from server.net.link import Closed, LinkStatistics, Sent
+from server.net.link import Closed, LinkStatistics, OnReady, Sent, nobody
 from server.net.pipe import Pipe
 
 __all__ = ["MemoryClient", "MemoryLink", "MemoryPair"]
@@ -55,6 +55,7 @@ class MemoryPair:
         """Say what time it is; never earlier than before."""
         assert now >= self.now, "time does not run backwards"
         self.now = now
+        self.link.look()
 
     def cut(self) -> None:
         """Lose the connection: what is under way is gone, and both ends hear of it at once."""
@@ -71,6 +72,8 @@ class MemoryLink:
         self._pair = pair
         self._peer = peer
         self._closed: Closed | None = None
+        self._on_ready: OnReady = nobody
+        self._ready = False  # since the last drain
         self._remainder = b""
         self._bytes_sent = 0
         self._bytes_received = 0
@@ -106,8 +109,14 @@ class MemoryLink:
         self._partial += 1
         return Sent.PARTIAL
 
+    def notify(self, on_ready: OnReady) -> None:
+        """Call `on_ready` whenever there is something to drain, or the link ends."""
+        self._on_ready, self._ready = on_ready, False
+        self.look()
+
     def drain(self) -> list[bytes]:
         """Take the messages that have arrived, oldest first."""
+        self._ready = self.closed is not None  # after the end there is no more news
         if self._closed is not None and not self._closed.by_peer:
             return []
         messages = self._pair.up.take(self._pair.now)
@@ -124,6 +133,7 @@ class MemoryLink:
             self._closed = Closed(int(code), reason, by_peer=False)
             self._remainder += close_frame(code, reason)
             self._push_remainder()
+            self.look()
 
     def statistics(self) -> LinkStatistics:
         """Totals, and what waits."""
@@ -142,6 +152,13 @@ class MemoryLink:
         self._remainder = b""
         if self._closed is None:
             self._closed = _ABNORMAL
+            self.look()
+
+    def look(self) -> None:
+        """Notice what has arrived by now."""
+        if not self._ready and (self.closed is not None or self._pair.up.arrived(self._pair.now)):
+            self._ready = True
+            self._on_ready()
 
     def _hear_client_close(self) -> None:
         arrival = self._pair.client.said_close_at
@@ -186,6 +203,7 @@ class MemoryClient:
         """Send one binary message; after the end it is lost."""
         if self._closed is None and self.said_close is None:
             self._pair.up.put(message, self._pair.now)
+            self._pair.link.look()
 
     def receive(self) -> list[bytes]:
         """Read everything that has arrived: whole messages, oldest first.
@@ -210,6 +228,7 @@ class MemoryClient:
             self._closed = Closed(code, reason, by_peer=False)
             self.said_close = Closed(code, reason, by_peer=True)
             self.said_close_at = self._pair.up.arrival(self._pair.now)
+            self._pair.link.look()
 
     def lost(self) -> None:
         """The connection is cut."""

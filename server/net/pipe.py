@@ -31,6 +31,10 @@ class Pipe:
         self._under_way.append((self.arrival(now), data))
         self.bytes += len(data)
 
+    def arrived(self, now: float) -> bool:
+        """Whether there is something to take."""
+        return bool(self._under_way) and self._under_way[0][0] <= now
+
     def take(self, now: float) -> list[bytes]:
         """What has arrived, piece by piece as it was put in."""
         taken = []

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from protocol.errors import CloseCode, RemoteProtocolError
 from server.net import limits
-from server.net.link import Closed, LinkStatistics
+from server.net.link import Closed, LinkStatistics, OnReady, nobody
 from server.net.outbound import Outbound
 
 __all__ = ["SocketLink"]
@@ -24,6 +24,7 @@ class SocketLink:
         "_closed",
         "_inbox",
         "_messages_received",
+        "_on_ready",
         "_outbound",
         "_peer",
         "_stop",
@@ -48,6 +49,7 @@ class SocketLink:
         self._closed: Closed | None = None
         self._inbox: list[bytes] = []
         self._messages_received = 0
+        self._on_ready: OnReady = nobody
         self._stuck_since: float | None = None
         self._stuck_at_bytes = 0
 
@@ -60,6 +62,12 @@ class SocketLink:
     def closed(self) -> Closed | None:
         """Why the link ended, None while it is open."""
         return self._closed
+
+    def notify(self, on_ready: OnReady) -> None:
+        """Call `on_ready` whenever there is a first message to drain, or the link ends."""
+        self._on_ready = on_ready
+        if self._inbox or self._closed is not None:
+            on_ready()
 
     def drain(self) -> list[bytes]:
         """Take the messages that have arrived, oldest first."""
@@ -94,10 +102,13 @@ class SocketLink:
         """
         if self._closed is not None:
             return
-        if len(self._inbox) >= limits.INBOX_MESSAGES:
+        inbox = self._inbox
+        if len(inbox) >= limits.INBOX_MESSAGES:
             raise RemoteProtocolError("too many messages wait", CloseCode.POLICY)
         self._messages_received += 1
-        self._inbox.append(message)
+        inbox.append(message)
+        if len(inbox) == 1:
+            self._on_ready()
 
     def end(self, closed: Closed) -> None:
         """Note why the link ends, unless it has ended already, and stop its tasks."""
@@ -105,6 +116,8 @@ class SocketLink:
             self._closed = closed
             self._outbound.end()
             self._stop()
+            if not self._inbox:  # else it is ready already
+                self._on_ready()
 
     def stuck(self, now: float) -> bool:
         """Whether bytes have waited for `limits.STUCK_S` and the kernel took none of them."""
