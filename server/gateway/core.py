@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
 
 from protocol.errors import CloseCode
-from protocol.messages import Message, Ping, Welcome
+from protocol.messages import Message, Ping, Welcome, encode
 from protocol.parts import PartTable
 from server.gateway import limits
 from server.gateway.answers import Answers
@@ -172,9 +172,10 @@ class Gateway:
             fan_out.finish(awake)
         finally:
             self._finish(fan_out, now)
+        ping = whole_frame(encode(Ping(int(now * 1000))))
         for state in self._roster.turn(tick):
             if state.phase is Phase.PLAYING:
-                self._look_after(state, now, awake)
+                self._look_after(state, ping, awake)
 
     def _write_others(self, fan_out: FanOut, awake: float) -> Iterator[None]:
         for place, state in enumerate(list(self._on_time.others.values())):
@@ -194,12 +195,12 @@ class Gateway:
         for take, data in waiting:
             take(data, now)
 
-    def _look_after(self, state: LinkState, now: float, awake: float) -> None:
+    def _look_after(self, state: LinkState, ping: bytes, awake: float) -> None:
         """Every two seconds: whether the link is alive, and how far away."""
         if state.interest is not None and state.flow.silent(awake):
             self._roster.drop(state, CloseCode.POLICY, "nothing was read for too long")
         elif not state.flow.late(awake):
-            self._roster.say(state, Ping(int(now * 1000)))
+            self._roster.push(state, ping)
         if state.damaged:
             state.be_special()
 

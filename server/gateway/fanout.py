@@ -29,7 +29,7 @@ from server.gateway.news import News
 from server.gateway.ontime import OnTime, Push
 from server.gateway.prebuilt import Prebuilt
 from server.gateway.streams import Streams, warm
-from server.net.frames import binary_header
+from server.net.frames import binary_header, payload_of
 from server.net.link import Sent
 
 __all__ = ["FanOut", "FanOutCounters"]
@@ -111,6 +111,7 @@ class FanOut:
         on_time = self._on_time
         for state in on_time.late(self._flows, now):
             on_time.leave(state)
+        on_time.with_report = self._with_report
         sent, counts, sizes = self._sent, self._counts, self._sizes
         full: list[int] = []
         pause_at = limits.LINKS_PER_STEP
@@ -140,6 +141,10 @@ class FanOut:
         if self._full:
             taken = ~np.isin(rows, list(self._full))
             rows, sizes = rows[taken], sizes[taken]
+        for row, more in self._on_time.longer:
+            self._flows.sent[row] += more
+            self._counters.bytes += more
+        self._on_time.longer.clear()
         if len(rows):
             self._flows.sent_all(rows, sizes, self._tick, now)
             self._counters.snapshots += len(rows)
@@ -239,6 +244,13 @@ class FanOut:
             return frame + self._tail(interest) if self._has_tail else frame
         body = self._body_of(interest)
         return b"" if body is None else _joined(self._head, *body)
+
+    def _with_report(self, frame: bytes, report: tuple[int, int]) -> bytes:
+        """A frame of `_frame` with a report in its head."""
+        start, end = payload_of(frame)
+        head = snapshot_head(self._tick, report)
+        groups, tail = frame[start + len(self._head) : end], frame[end:]
+        return b"".join((binary_header(len(head) + len(groups)), head, groups, tail))
 
     def _body_of(self, interest: Interest) -> tuple[int, bytes] | None:
         """What follows the head of a snapshot: the length of its groups; the groups, and whatever

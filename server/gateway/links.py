@@ -4,9 +4,9 @@ Must not know: how snapshots are made, mail, the bus.
 """
 
 from collections import deque
-from collections.abc import Callable
 from enum import Enum, auto
 from math import inf
+from typing import Protocol
 
 import attrs
 
@@ -22,7 +22,7 @@ from server.gateway.tokens import Token
 from server.net.link import Link
 from server.shard.mail import Input
 
-__all__ = ["LinkState", "Phase", "Playing"]
+__all__ = ["Lane", "LinkState", "Phase", "Playing"]
 
 
 class Phase(Enum):
@@ -55,6 +55,16 @@ class Playing:
     newest_seq: int = 0
 
 
+class Lane(Protocol):
+    """Where links are that are on time; they are taken out when something concerns them alone."""
+
+    def leave(self, state: "LinkState") -> None:
+        """More is to be told to `state` than to the others."""
+
+    def report(self, state: "LinkState") -> None:
+        """The same is, but for its report."""
+
+
 @attrs.define(eq=False)
 class LinkState:
     """One link. Compared by identity.
@@ -64,8 +74,7 @@ class LinkState:
     `report` is (applied, margin) while the client has not been told them.
 
     `special` tells the fan-out that there is more to do than to send: messages in `outbox`, events
-    that wait, scores, or cells to repair. `on_disturbed` is called while the link is on time when
-    there is, or anything else, that concerns it alone.
+    that wait, scores, or cells to repair. `lane` is where it is while it is on time.
     """
 
     number: int
@@ -90,7 +99,7 @@ class LinkState:
     private: bytes | None = None
 
     # what is out of the ordinary
-    on_disturbed: "Callable[[LinkState], None] | None" = None
+    lane: "Lane | None" = None
     special: bool = False
     outbox: deque[bytes] = attrs.field(factory=deque)
     events: EventQueue = attrs.field(factory=EventQueue)
@@ -108,9 +117,10 @@ class LinkState:
     def note_applied(self, applied: int, margin: int) -> None:
         """Inputs up to `applied` have taken effect; the newest came `margin` ticks early."""
         if applied != self.applied:
-            self.disturb()
             self.applied = applied
             self.report = applied, margin
+            if self.lane is not None:
+                self.lane.report(self)
 
     def note_private(self, private: bytes | None) -> None:
         """There is a new private section, unless it is None."""
@@ -135,5 +145,5 @@ class LinkState:
 
     def disturb(self) -> None:
         """The link is an exception until it has been written."""
-        if self.on_disturbed is not None:
-            self.on_disturbed(self)
+        if self.lane is not None:
+            self.lane.leave(self)

@@ -5,6 +5,9 @@ tick; so all that has to be known of it is how to send. Whatever makes it an exc
 takes it out; when it has been written as an exception, and nothing is left that is its own, it is
 back (`join`). The others that play are in `others`.
 
+A link of which an input has taken effect stays: what sends to it puts the report into the frame,
+once.
+
 Invariants: a link that plays is in exactly one of the two; the baseline of those on time is
 `baseline`, whatever their own says until they leave.
 
@@ -12,6 +15,7 @@ Must not know: what is sent.
 """
 
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import numpy as np
 
@@ -24,14 +28,21 @@ from server.net.link import Sent
 __all__ = ["OnTime", "Push"]
 
 Push = Callable[[bytes], Sent]
+WithReport = Callable[[bytes, tuple[int, int]], bytes]
 
 
 class OnTime:
-    """Links by their interest, each as what sends to it."""
+    """Links by their interest, each as what sends to it.
+
+    `with_report` gives a frame of this tick with a report in it; `longer` says of the rows that
+    were sent one by how many bytes theirs was longer.
+    """
 
     def __init__(self) -> None:
         self.baseline = Baseline(0, {})
         self.others: dict[int, LinkState] = {}
+        self.with_report: WithReport = _as_it_is
+        self.longer: list[tuple[int, int]] = []
         self._members: dict[Interest, dict[int, Push]] = {}
         self._states: dict[int, LinkState] = {}
 
@@ -68,7 +79,7 @@ class OnTime:
         del self.others[row]
         self._states[row] = state
         self._members.setdefault(state.interest, {})[row] = state.link.try_send
-        state.on_disturbed = self.leave
+        state.lane = self
 
     def leave(self, state: LinkState) -> None:
         """Something concerns this link alone: it is an exception until it has been told."""
@@ -76,18 +87,39 @@ class OnTime:
         state.baseline = self.baseline
         self.others[state.flow.row] = state
 
+    def report(self, state: LinkState) -> None:
+        """Send this link its report with the next frame."""
+        assert state.sent is not None, "who is on time holds an interest"
+        self._members[state.sent][state.flow.row] = partial(self._push_reporting, state)
+
     def remove(self, state: LinkState) -> None:
         """A link plays no more."""
-        if state.on_disturbed is not None:
+        if state.lane is not None:
             self._take_out(state)
         self.others.pop(state.flow.row, None)
 
     def _take_out(self, state: LinkState) -> None:
         row = state.flow.row
-        state.on_disturbed = None
+        state.lane = None
         del self._states[row]
         assert state.sent is not None, "who is on time holds an interest"
         members = self._members[state.sent]
         del members[row]
         if not members:
             del self._members[state.sent]
+
+    def _push_reporting(self, state: LinkState, frame: bytes) -> Sent:
+        assert state.report is not None, "there is something to report"
+        data = self.with_report(frame, state.report)
+        sent = state.link.try_send(data)
+        if sent is not Sent.FULL:
+            row = state.flow.row
+            state.report = None
+            self.longer.append((row, len(data) - len(frame)))
+            assert state.sent is not None, "who is on time holds an interest"
+            self._members[state.sent][row] = state.link.try_send
+        return sent
+
+
+def _as_it_is(frame: bytes, _: tuple[int, int]) -> bytes:
+    return frame

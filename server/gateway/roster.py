@@ -185,8 +185,10 @@ class Roster:
 
     def say(self, state: LinkState, message: Message) -> None:
         """Send one message now, or as soon as the link takes it, before any later snapshot."""
-        data = state.connection.send(message)
-        whole = frame(data)
+        self.push(state, frame(state.connection.send(message)))
+
+    def push(self, state: LinkState, whole: bytes) -> None:
+        """The same for a message that is a frame already, and may be sent to who plays."""
         if not state.outbox and state.link.try_send(whole) is not Sent.FULL:
             return
         state.outbox.append(whole)

@@ -10,7 +10,16 @@ from typing import Final
 
 import attrs
 
-__all__ = ["BINARY", "CLOSE", "Frame", "FrameReader", "binary_header", "close_frame", "frame"]
+__all__ = [
+    "BINARY",
+    "CLOSE",
+    "Frame",
+    "FrameReader",
+    "binary_header",
+    "close_frame",
+    "frame",
+    "payload_of",
+]
 
 BINARY: Final = 0x2
 CLOSE: Final = 0x8
@@ -29,6 +38,16 @@ def binary_header(length: int) -> bytes:
     if length < 1 << 16:
         return _MEDIUM.pack(_FINAL | BINARY, 126, length)
     return _LONG.pack(_FINAL | BINARY, 127, length)
+
+
+def payload_of(frames: bytes) -> tuple[int, int]:
+    """Where the payload of the first of some frames of ours begins and ends."""
+    length = frames[1]
+    start = 2
+    if length >= 126:
+        start = 4 if length == 126 else 10
+        length = int.from_bytes(frames[2:start])
+    return start, start + length
 
 
 def frame(*parts: bytes) -> bytes:
