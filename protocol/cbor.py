@@ -11,6 +11,7 @@ Must not know: messages.
 import io
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NoReturn
 
 import cbor2
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 from protocol import limits
 from protocol.errors import RemoteProtocolError
 
-__all__ = ["array_head", "bytes_head", "dumps", "loads", "loads_arrays", "typed", "uint"]
+__all__ = [
+    "array_head", "bytes_head", "check", "dumps", "loads", "loads_arrays", "parse", "typed", "uint",
+]  # fmt: skip
 
 # RFC 8746: little-endian typed arrays. 8-bit types have no byte order.
 _TYPES: Final = {
@@ -74,7 +77,17 @@ def loads(data: bytes | memoryview) -> object:
 
     Raises RemoteProtocolError (4400) for anything else.
     """
-    return _loads(data, _NO_TAGS)
+    item = _parse(data, _NO_TAGS, _framed_plain)
+    check(item)
+    return item
+
+
+def parse(data: bytes | memoryview) -> object:
+    """Like `loads`, for who looks at the type of every value in the item anyway.
+
+    There may be floats that are no number and simple values in it, until `check` has seen it.
+    """
+    return _parse(data, _NO_TAGS, _framed_plain)
 
 
 def loads_arrays(data: bytes | memoryview) -> object:
@@ -82,7 +95,9 @@ def loads_arrays(data: bytes | memoryview) -> object:
 
     Raises RemoteProtocolError (4400) for anything else.
     """
-    return _loads(data, _ARRAY_TAGS)
+    item = _parse(data, _ARRAY_TAGS, _framed_arrays)
+    check(item)
+    return item
 
 
 # What follows the item in a frame [item, "~the end"]: bytes after the item are noticed by its
@@ -91,32 +106,31 @@ def loads_arrays(data: bytes | memoryview) -> object:
 _END: Final = b"\x68~the end"
 
 
-def _loads(data: bytes | memoryview, tags: _Tags) -> object:
-    framed = b"\x82" + data + _END
-    try:
-        if framed.find(_END) == len(framed) - len(_END):
-            item = _framed_item(framed, tags)
-        else:
-            item = _sole_item(bytes(data), tags)
-    except cbor2.CBORDecodeError as error:
-        raise RemoteProtocolError(f"not the CBOR that Shoal speaks: {error}") from None
-    if type(item) not in _PLAIN:
-        _check_values(item)
-    return item
-
-
 _OPTIONS: Final[dict[str, Any]] = {
     "allow_indefinite": False,
     "allow_duplicate_keys": False,
     "strict_hashable_types": True,
 }
+# Bound once: building the keywords anew would cost as much as reading a short item.
+_framed_plain: Final = partial(
+    cbor2.loads, max_depth=limits.DEPTH_MAX + 1, semantic_decoders=_NO_TAGS, **_OPTIONS
+)
+_framed_arrays: Final = partial(
+    cbor2.loads, max_depth=limits.DEPTH_MAX + 1, semantic_decoders=_ARRAY_TAGS, **_OPTIONS
+)
 
 
-def _framed_item(framed: bytes, tags: _Tags) -> object:
-    pair = cbor2.loads(framed, max_depth=limits.DEPTH_MAX + 1, semantic_decoders=tags, **_OPTIONS)
-    if type(pair[1]) is not str or pair[1] != "~the end":  # an array compares to no truth
+def _parse(data: bytes | memoryview, tags: _Tags, read: Callable[[bytes], Any]) -> object:
+    framed = b"\x82" + data + _END
+    try:
+        if framed.find(_END) != len(framed) - len(_END):
+            return _sole_item(bytes(data), tags)
+        item, end = read(framed)
+    except cbor2.CBORDecodeError as error:
+        raise RemoteProtocolError(f"not the CBOR that Shoal speaks: {error}") from None
+    if type(end) is not str or end != "~the end":  # an array compares to no truth
         raise RemoteProtocolError(_TRAILING)
-    return pair[0]
+    return item
 
 
 def _sole_item(data: bytes, tags: _Tags) -> object:
@@ -135,15 +149,16 @@ _TRAILING: Final = "not the CBOR that Shoal speaks: bytes after the item"
 _PLAIN: Final = frozenset({int, str, bytes, bool, type(None), np.ndarray})
 
 
-def _check_values(item: object) -> None:
-    if type(item) is float:
-        if not math.isfinite(item):
-            raise RemoteProtocolError("not the CBOR that Shoal speaks: a float that is no number")
-    elif type(item) is list or type(item) is dict:
+def check(item: object) -> None:
+    """Raises RemoteProtocolError (4400) for a value in `item` that Shoal does not have."""
+    if type(item) is list or type(item) is dict:
         for child in item.values() if type(item) is dict else item:
             if type(child) not in _PLAIN:
-                _check_values(child)
-    else:
+                check(child)
+    elif type(item) is float:
+        if not math.isfinite(item):
+            raise RemoteProtocolError("not the CBOR that Shoal speaks: a float that is no number")
+    elif type(item) not in _PLAIN:
         raise RemoteProtocolError("not the CBOR that Shoal speaks: a simple value")
 
 

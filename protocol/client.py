@@ -334,7 +334,7 @@ class Client:
         if self.playback is not None:
             self.playback.restart()
         for entry in self._unacknowledged:
-            self._say(attrs.evolve(entry, ack=0))
+            self._say(entry._replace(ack=0))
 
     def _take_snapshot(self, snapshot: messages.Snapshot, now: float) -> None:
         replica, timeline = self.replica, self.timeline

@@ -69,28 +69,44 @@ _TABLE: Final[dict[tuple[State, Role], dict[type[Message], State]]] = {
         messages.Goodbye: State.CLOSED,
     },
 }
+_NOTHING: Final[dict[type[Message], State]] = {}
 
 
 class Connection:
     """One end of a connection, as `role`."""
 
+    __slots__ = ("_may_receive", "_may_send", "_peer", "_state", "role")
+
     def __init__(self, role: Role) -> None:
         self.role = role
-        self.state = State.HELLO
         self._peer = Role.SERVER if role is Role.CLIENT else Role.CLIENT
+        self.state = State.HELLO
+
+    @property
+    def state(self) -> State:
+        """How far the connection is."""
+        return self._state
+
+    @state.setter
+    def state(self, state: State) -> None:
+        self._state = state
+        # What the table says of it, for looking that up costs as much as reading a message.
+        self._may_send = _TABLE.get((state, self.role), _NOTHING)
+        self._may_receive = _TABLE.get((state, self._peer), _NOTHING)
 
     def send(self, message: Message) -> bytes:
         """The bytes of `message`, as one WebSocket message.
 
         Raises LocalProtocolError if it may not be sent now.
         """
-        after = _TABLE.get((self.state, self.role), {}).get(type(message))
+        after = self._may_send.get(type(message))
         if after is None:
             raise LocalProtocolError(
                 f"a {self.role.value} sends no {type(message).__name__} while {self.state.value}"
             )
         data = messages.encode(message)
-        self.state = after
+        if after is not self._state:
+            self.state = after
         return data
 
     def receive(self, data: bytes | memoryview) -> Message:
@@ -99,14 +115,19 @@ class Connection:
         Raises RemoteProtocolError if it is none or may not be sent now; the connection is then
         closed.
         """
-        before, self.state = self.state, State.CLOSED  # until all has gone well
-        message = messages.decode(data, self._peer)
-        after = _TABLE.get((before, self._peer), {}).get(type(message))
+        try:
+            message = messages.decode(data, self._peer)
+        except BaseException:
+            self.state = State.CLOSED
+            raise
+        after = self._may_receive.get(type(message))
         if after is None:
+            before, self.state = self._state, State.CLOSED
             raise RemoteProtocolError(
                 f"a {self._peer.value} sends no {type(message).__name__} while {before.value}"
             )
-        self.state = after
+        if after is not self._state:
+            self.state = after
         return message
 
 

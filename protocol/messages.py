@@ -1,7 +1,9 @@
 """The messages between a client and a gateway as bytes.
 
 Every message is a CBOR array whose first item is its type. One table (`_CODECS`) says who may send
-which type and how it is written and read; writing trusts its classes, reading checks.
+which type and how it is written and read; writing trusts its classes, reading checks. What clients
+send most is read by `reading.read_common` before the table is asked.
+
 `snapshot_head` and `group` are the gateway's fast path: they build the same bytes as
 `encode(Snapshot(...))` from what is encoded already, since all that differs between the clients of
 one interest is the head.
@@ -73,8 +75,8 @@ _GOODBYE: Final = _items("code", "reason", "retry_s")
 
 _CODECS: Final = (
     _Codec(0, Hello, _CLIENT, 7, reading.read_hello, _HELLO),
-    _Codec(1, Input, _CLIENT, 7, reading.read_input, _INPUT),
-    _Codec(2, Ack, _CLIENT, 2, reading.read_ack, _items("tick")),
+    _Codec(reading.INPUT, Input, _CLIENT, 7, reading.read_input, _INPUT),
+    _Codec(reading.ACK, Ack, _CLIENT, 2, reading.read_ack, _items("tick")),
     _Codec(3, Ping, _EITHER, 2, reading.read_ping, _items("stamp")),
     _Codec(4, Pong, _EITHER, 2, reading.read_pong, _items("stamp")),
     _Codec(5, Resync, _CLIENT, 2, reading.read_resync, _items("cells")),
@@ -98,12 +100,24 @@ def decode(data: bytes | memoryview, sender: Role) -> Message:
 
     Raises RemoteProtocolError with the code to close the link with.
     """
-    most = limits.CLIENT_MESSAGE_BYTES_MAX
     if sender is Role.SERVER:
-        most = limits.SERVER_MESSAGE_BYTES_MAX
+        _check_length(data, limits.SERVER_MESSAGE_BYTES_MAX)
+        return _read(cbor.loads(data), sender)
+    _check_length(data, limits.CLIENT_MESSAGE_BYTES_MAX)
+    item = cbor.parse(data)
+    message = reading.read_common(item)
+    if message is not None:
+        return message
+    cbor.check(item)
+    return _read(item, sender)
+
+
+def _check_length(data: bytes | memoryview, most: int) -> None:
     if len(data) > most:
         raise RemoteProtocolError(f"a message of more than {most} bytes", CloseCode.TOO_BIG)
-    items = cbor.loads(data)
+
+
+def _read(items: object, sender: Role) -> Message:
     if type(items) is not list or not items or type(items[0]) is not int:
         raise RemoteProtocolError("a message is an array that begins with its type")
     codec = _BY_SENDER[sender].get(items[0])

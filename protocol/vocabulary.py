@@ -40,21 +40,20 @@ class Hello:
     observe: bool = False
 
 
-@attrs.frozen(kw_only=True)
-class Input:
+class Input(NamedTuple):
     """An intent for `tick`, numbered by `seq` (from 1, each new input one more).
 
     `view` is the tick that the player saw, times 256, with its fraction in the low byte; 0 if
     unknown. `ack` acknowledges snapshots up to that tick; 0 for none. `values` are wire integers
-    and texts in the order of the kind's fields.
+    and texts in the order of the kind's fields. A named tuple, for servers make thousands a second.
     """
 
     seq: int
     tick: int
-    view: int = 0
-    ack: int = 0
     kind: int
     values: tuple[int | str, ...]
+    view: int = 0
+    ack: int = 0
 
 
 @attrs.frozen

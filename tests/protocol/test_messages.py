@@ -142,6 +142,57 @@ def test_a_snapshot_is_written_in_its_shortest_form(snapshot: messages.Snapshot)
     assert messages.encode(snapshot) == cbor.dumps(plainly(snapshot))
 
 
+NUMBERS = (
+    st.sampled_from([0, 1, 2, limits.TICK_MAX, limits.TICK_MAX + 1, 2**64 - 1, -1, True, 1.0, None])
+    | WHOLE
+)
+NEARLY_VALUES = (
+    st.lists(NUMBERS | TEXT | st.floats() | st.lists(WHOLE, max_size=1), max_size=3)
+    | st.lists(IDS, min_size=limits.INPUT_VALUES_MAX - 1, max_size=limits.INPUT_VALUES_MAX + 1)
+    | NUMBERS
+)
+NEARLY_INPUTS = st.tuples(
+    st.sampled_from([1, 1, 1, True, 1.0, 2]), NUMBERS, NUMBERS, NUMBERS, NUMBERS,
+    NUMBERS | st.sampled_from([limits.INPUT_KINDS_MAX - 1, limits.INPUT_KINDS_MAX]), NEARLY_VALUES,
+)  # fmt: skip
+NEARLY_ACKS = st.tuples(st.sampled_from([2, 2, True, 2.0, 3]), NUMBERS)
+
+
+def _outcome(data: bytes) -> tuple[Message | None, CloseCode | None, str]:
+    try:
+        return messages.decode(data, Role.CLIENT), None, ""
+    except RemoteProtocolError as error:
+        return None, error.code, error.reason
+
+
+@given(
+    NEARLY_INPUTS | NEARLY_ACKS | st.lists(NUMBERS | NEARLY_VALUES, max_size=8),
+    st.booleans(),
+    st.sampled_from([b"", b"", b"\x00"]),
+)
+def test_the_common_messages_are_read_as_the_table_says(
+    items: Any, shortest: bool, more: bytes
+) -> None:
+    data = cbor.dumps(list(items)) + more
+    if not shortest:  # the same item in a longer form, which is as good
+        data = bytes((0x98, len(items))) + data[1:]
+    fast = _outcome(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(messages.reading, "read_common", lambda _: None)
+        assert _outcome(data) == fast
+    assert more == b"" or fast[0] is None, "nothing follows a message"
+
+
+def test_the_common_messages_take_the_short_way() -> None:
+    read = messages.reading.read_common
+    assert read([1, 3, 5, 0, 4, 0, [7]]) == messages.Input(
+        seq=3, tick=5, ack=4, kind=0, values=(7,)
+    )
+    assert read([2, 5]) == messages.Ack(5)
+    assert read([3, 5]) is None
+    assert read([1, 3, 5, 0, 4, 0, ["text"]]) is None, "what may be long is looked at in detail"
+
+
 def _read(data: bytes) -> None:
     for sender in Role:
         try:
