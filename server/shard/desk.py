@@ -181,8 +181,7 @@ class Desk:
     def _detach(self, sender: str, item: Detach) -> None:
         session = self._held(sender, item)
         if session is not None and session.linked:
-            session.lost_at = self._now
-            self._sessions.touch(session)
+            self._sessions.lose(session, self._now)
 
     def _leave(self, sender: str, item: Leave) -> None:
         session = self._held(sender, item)

@@ -13,6 +13,7 @@ Must not know: worlds, frames, the bus; time is counted in ticks that are passed
 import hashlib
 import hmac
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from typing import Any
 
 import attrs
@@ -92,12 +93,19 @@ class Takeover:
 
 
 class SessionTable:
-    """The sessions of one shard, in the order in which they came."""
+    """The sessions of one shard, in the order in which they came.
+
+    Nobody but `lose` and `resume` changes the link of a session that is in the table: whoever is
+    without one has an entry in `_deadlines`, whoever has one a gateway in `_heard` or `_unheard`.
+    Entries of sessions that left or were resumed are skipped when their time comes.
+    """
 
     def __init__(self, grace_ticks: int = limits.GRACE_TICKS) -> None:
         self._grace_ticks = grace_ticks
         self._sessions: dict[int, Session] = {}
-        self._heard: dict[str, int] = {}
+        self._heard: dict[str, int] = {}  # when, by gateway
+        self._unheard: dict[str, None] = {}  # gateways of sessions that count from the next tick on
+        self._deadlines: list[tuple[int, int]] = []  # when grace ends, and whose: a heap
         self._touched: dict[int, None] = {}  # in order, unlike a set
         self._changed: dict[int, None] = {}
         self._waiting: dict[int, None] = {}
@@ -124,6 +132,9 @@ class SessionTable:
         self._reordered = True
         if len(session.inputs):
             self._waiting[session.id] = None
+        # A gateway whose session came from another shard has from now on to be heard here.
+        self._unheard[session.gateway] = None
+        self._await_return(session)
         self.touch(session)
 
     def remove(self, session: int) -> Session | None:
@@ -192,6 +203,7 @@ class SessionTable:
         if len(self._sessions) >= limits.SESSIONS_MAX:
             return Refused(session, CloseCode.FULL, "the shard is full")
         created = Session(session, name, sender, token_hash)
+        self._unheard[sender] = None
         self._sessions[session] = created
         self._reordered = True
         self.touch(created)
@@ -218,6 +230,7 @@ class SessionTable:
             found.previous_hash = found.token_hash
         found.token_hash = next_hash
         found.gateway = sender
+        self._unheard[sender] = None
         found.generation += 1
         found.lost_at = None
         self.touch(found)
@@ -225,17 +238,44 @@ class SessionTable:
 
     # --- time ------------------------------------------------------------------------------------
 
+    def lose(self, session: Session, now: int) -> None:
+        """Note that a session's link was lost at `now`; its grace begins."""
+        session.lost_at = now
+        self._await_return(session)
+        self.touch(session)
+
     def expire(self, now: int) -> list[Session]:
-        """Count links of silent gateways as lost; remove and give the sessions out of grace."""
+        """Count links of silent gateways as lost; remove and give the sessions out of grace.
+
+        Those whose grace ends first come first. A tick at which nothing ends costs nothing.
+        """
         over = []
-        for session in self._sessions.values():
-            if session.lost_at is not None:
-                if now - session.lost_at >= self._grace_ticks:
-                    over.append(session)
-            # A gateway whose session came from another shard has from then on to be heard here.
-            elif now - self._heard.setdefault(session.gateway, now) > limits.GATEWAY_SILENCE_TICKS:
-                session.lost_at = now
-                self.touch(session)
-        for session in over:
-            self.remove(session.id)
+        deadlines = self._deadlines
+        while deadlines and deadlines[0][0] <= now:
+            session = self._sessions.get(heappop(deadlines)[1])
+            if session is None or session.lost_at is None:
+                continue  # it left, or was resumed
+            if now - session.lost_at >= self._grace_ticks:  # else it was lost again since
+                self.remove(session.id)
+                over.append(session)
+        self._count_silent(now)
         return over
+
+    def _await_return(self, session: Session) -> None:
+        if session.lost_at is not None:
+            heappush(self._deadlines, (session.lost_at + self._grace_ticks, session.id))
+
+    def _count_silent(self, now: int) -> None:
+        """Lose the links of gateways that have not been heard for too long, and forget these."""
+        for gateway in self._unheard:
+            self._heard.setdefault(gateway, now)
+        self._unheard.clear()
+        oldest = now - limits.GATEWAY_SILENCE_TICKS
+        silent = {gateway for gateway, heard_at in self._heard.items() if heard_at < oldest}
+        if not silent:
+            return
+        for gateway in silent:
+            del self._heard[gateway]
+        for session in self._sessions.values():
+            if session.gateway in silent and session.linked:
+                self.lose(session, now)

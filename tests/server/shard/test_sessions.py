@@ -90,11 +90,12 @@ def test_grace_begins_when_the_link_is_lost_and_ends_with_a_resume() -> None:
     table = SessionTable(grace_ticks=10)
     session = joined(table)
     table.heard("g1", 1)
-    session.lost_at = 5
+    table.lose(session, 5)
     assert table.expire(14) == []
     resumed(table, "g1", b"one", b"two")
     assert table.expire(20) == [], "a resumed session has no grace to run out"
-    session.lost_at = 20
+    table.lose(session, 20)
+    assert table.expire(29) == []
     assert table.expire(30) == [session]
     assert len(table) == 0
 
@@ -110,6 +111,59 @@ def test_a_silent_gateway_counts_as_gone() -> None:
     table.expire(now)
     assert not session.linked, "its link is lost with it"
     assert table.expire(now + 10) == [session]
+
+
+def test_a_session_that_comes_without_a_link_has_the_rest_of_its_grace() -> None:
+    session = joined(SessionTable())
+    table = SessionTable(grace_ticks=10)
+    session.lost_at = 3  # of the ticks of this shard: it was lost at the one before
+    table.insert(session)
+    assert table.expire(12) == []
+    assert table.expire(13) == [session]
+
+
+def test_a_gateway_that_was_silent_is_given_time_for_a_session_that_comes_later() -> None:
+    table = SessionTable()
+    joined(table)
+    table.expire(1)
+    silent_at = 2 + limits.GATEWAY_SILENCE_TICKS
+    table.expire(silent_at)
+    newcomer = joined(SessionTable())
+    newcomer.id = 8
+    table.insert(newcomer)
+    for now in range(silent_at + 1, silent_at + 2 + limits.GATEWAY_SILENCE_TICKS):
+        table.expire(now)
+        assert newcomer.linked, "it has to be heard from the session's first tick on"
+    table.expire(silent_at + 2 + limits.GATEWAY_SILENCE_TICKS)
+    assert not newcomer.linked
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["lose", "resume", "leave"]), st.integers(0, 3)), max_size=60
+    )
+)
+def test_exactly_those_without_a_link_for_the_whole_grace_expire(
+    steps: list[tuple[str, int]],
+) -> None:
+    table = SessionTable(grace_ticks=5)
+    there = {number: joined(table, number) for number in range(4)}
+    for now, (step, number) in enumerate(steps):
+        table.heard("g1", now)
+        session = there.get(number)
+        if session is not None and step == "lose" and session.linked:
+            table.lose(session, now)
+        elif session is not None and step == "resume":
+            taken = table.resume(number, "g1", b"one", digest(b"one"))
+            assert isinstance(taken, Takeover)
+        elif session is not None and step == "leave":
+            table.remove(there.pop(number).id)
+        due = [s for s in there.values() if s.lost_at is not None and now - s.lost_at >= 5]
+        expired = table.expire(now)
+        assert sorted(s.id for s in expired) == sorted(s.id for s in due)
+        for each in expired:
+            del there[each.id]
+    assert len(table) == len(there)
 
 
 def test_a_full_shard_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
