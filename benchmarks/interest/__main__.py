@@ -4,6 +4,7 @@
     python -m benchmarks.interest --clients 400 --against colyseus      side by side, with ratios
     python -m benchmarks.interest --find-max --against colyseus         the most that each holds
     python -m benchmarks.interest --clients 3200 --against floor        beside a bare sender
+    python -m benchmarks.interest --clients 1000 --crowd                all of them in one cell
 
 Each run prints one JSON line, and the whole ends with one more: medians and ratios (Shoal / peer).
 The server has core 0 for itself, the bots core 1: let nothing else run. Every run ends with real
@@ -20,7 +21,7 @@ import attrs
 from benchmarks import machine
 from benchmarks.interest import compare, peers, rules
 from benchmarks.interest.children import ChildFailedError
-from benchmarks.interest.run import InvalidRunError, Job
+from benchmarks.interest.run import InvalidRunError, Job, run
 
 _GUESS: Final = {"shoal": 4000, "colyseus": 800}
 
@@ -47,6 +48,9 @@ def _run(options: argparse.Namespace) -> None:
         input_hz=options.input_hz,
         seconds=options.seconds,
     )
+    if options.crowd:
+        _crowd(ours)
+        return
     if options.find_max:
         _find_max(ours, peer, absent, options)
         return
@@ -57,6 +61,13 @@ def _run(options: argparse.Namespace) -> None:
     jobs = [ours, attrs.evolve(ours, peer=peer)] if peer else [ours]
     medians = compare.alternate(jobs, runs, _log, _tell)
     _tell(_summary(medians, absent))
+
+
+def _crowd(ours: Job) -> None:
+    result = run(attrs.evolve(ours, crowd=True, roamers=0), _log)
+    _tell(result)
+    if not (result["held"] and result["within_budget"]):
+        sys.exit("the crowd was not held, or got more than its budget")
 
 
 def _against_floor(ours: Job, runs: int) -> None:
@@ -139,6 +150,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, help="of each; 3 beside a peer, else 1")
     parser.add_argument("--against", choices=("colyseus", "floor"))
     parser.add_argument("--find-max", action="store_true")
+    parser.add_argument("--crowd", action="store_true", help="all clients in one cell")
     parser.add_argument("--guess", type=int, help="where the search for the most begins")
     parser.add_argument("--precision", type=float, default=0.04, help="of the search, as a share")
     return parser.parse_args()

@@ -86,6 +86,7 @@ class Crowd:
         self._owed = 0.0
         self._commands: deque[str] = deque()
         self._began = (0.0, 0, 0)
+        self._bytes_before: dict[int, int] = {}
         self._ready = False
 
     def run(self) -> None:
@@ -216,7 +217,7 @@ class Crowd:
     # --- commands --------------------------------------------------------------------------------
 
     def _obey(self) -> bool:
-        data = sys.stdin.buffer.raw.read(4096)  # type: ignore[attr-defined]
+        data = sys.stdin.buffer.raw.read(4096)
         if not data:
             return False
         for command in data.decode().split():
@@ -225,6 +226,7 @@ class Crowd:
             now = time.monotonic()
             if command == "start":
                 self._began = now, received, messages
+                self._bytes_before = {bot.number: bot.bytes for bot in self._order}
             elif command == "stop":
                 began, received_then, messages_then = self._began
                 say(self._report(now - began, received - received_then, messages - messages_then))
@@ -236,9 +238,15 @@ class Crowd:
         return {
             "bytes_per_client_s": round(received * share, 1),
             "messages_per_client_s": round(messages * share, 3),
+            "most_bytes_per_client_s": round(self._most_received() / seconds, 1),
             "live": playing,
             "lost": self._lost,
         }
+
+    def _most_received(self) -> int:
+        """Bytes that came to the one that was sent the most."""
+        before = self._bytes_before
+        return max((bot.bytes - before.get(bot.number, 0) for bot in self._order), default=0)
 
 
 def main() -> None:

@@ -50,8 +50,12 @@ class Child:
         )
         self._lines: Queue[str | None] = Queue()
         self._words: list[str] = []
-        threading.Thread(target=self._listen, daemon=True).start()
-        threading.Thread(target=self._note_words, daemon=True).start()
+        self._listeners = [
+            threading.Thread(target=listen, daemon=True)
+            for listen in (self._listen, self._note_words)
+        ]
+        for listener in self._listeners:
+            listener.start()
         self.ready: dict[str, Any] = {}
 
     @property
@@ -110,6 +114,8 @@ class Child:
         except (OSError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
+        for listener in self._listeners:
+            listener.join(1.0)  # it closes what it listens to
 
     @classmethod
     @contextmanager
@@ -123,15 +129,17 @@ class Child:
 
     def _listen(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.startswith("{"):
-                self._lines.put(line)
+        with self._process.stdout as lines:
+            for line in lines:
+                if line.startswith("{"):
+                    self._lines.put(line)
         self._lines.put(None)
 
     def _note_words(self) -> None:
         assert self._process.stderr is not None
-        for line in self._process.stderr:
-            self._words = [*self._words[-30:], line.rstrip()]
+        with self._process.stderr as lines:
+            for line in lines:
+                self._words = [*self._words[-30:], line.rstrip()]
 
     def _last_words(self, what: str) -> str:
         time.sleep(0.2)

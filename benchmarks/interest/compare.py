@@ -11,7 +11,7 @@ from typing import Any, Final
 import attrs
 
 from benchmarks.interest.children import ChildFailedError
-from benchmarks.interest.run import Job, Log, run
+from benchmarks.interest.run import InvalidRunError, Job, Log, run
 
 __all__ = ["alternate", "find_max", "medians", "ratio"]
 
@@ -96,7 +96,7 @@ def _holds(job: Job, log: Log, tell: Callable[[Result], None]) -> bool:
     while good < 2 and bad < 2:
         try:
             result = run(job, log)
-        except ChildFailedError as error:
+        except (ChildFailedError, InvalidRunError) as error:
             log(str(error))
             bad += 1
             continue

@@ -20,6 +20,7 @@ ROAMER_TURNS_HZ: Final = 0.5
 PLAYER_TURNS_HZ: Final = 2.0
 HP_RATE: Final = 0.01  # of all entities, each tick
 VISIBLE: Final = 60
+CROWD_CELLS: Final = 5  # along each side of the world whose middle cell holds a crowd
 TICK_INTERVAL_MS_MAX: Final = 75.0  # at the 99th percentile, to count as held
 HZ_MIN: Final = 19.5
 

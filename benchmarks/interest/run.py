@@ -11,7 +11,9 @@ import attrs
 
 from benchmarks.interest import peers, rules
 from benchmarks.interest.children import Child, core_busy_s, python
-from benchmarks.interest.validate import validate
+from benchmarks.interest.validate import Stalled, converge, validate
+from server.gateway import limits
+from server.gateway.config import GatewayConfig
 
 __all__ = ["InvalidRunError", "Job", "run"]
 
@@ -42,10 +44,13 @@ class Job:
     windows: int = 4
     floor_bytes: int = 600
     check: bool = True
+    crowd: bool = False
 
     @property
     def side(self) -> float:
         """Of the world, in units."""
+        if self.crowd:
+            return rules.CROWD_CELLS * rules.CELL
         return rules.world_side(self.clients + self.roamers)
 
     @property
@@ -56,9 +61,10 @@ class Job:
     def command(self) -> list[str]:
         """What starts the server."""
         if self.peer == "shoal":
-            return python(
+            argv = python(
                 "benchmarks.interest.server", roamers=self.roamers, side=self.side, mode=self.mode
             )
+            return [*argv, "--crowd"] if self.crowd else argv
         if self.peer == "floor":
             return peers.command("floor", {"port": 0, "bytes": self.floor_bytes})
         return peers.command(
@@ -84,7 +90,9 @@ def run(job: Job, log: Log = lambda _: None) -> dict[str, Any]:
             time.sleep(job.warm_s)
             result = _best_window(job, server, bots)
             result["quiet_before"] = quiet
-            if job.check:
+            if job.crowd:
+                result |= _crowd_figures(job, result, server)
+            elif job.check:
                 result["validation"] = _check(job, server)
     return result
 
@@ -141,6 +149,7 @@ def _window(job: Job, server: Child, bots: Child) -> dict[str, Any]:
         "cpu_system": round((system_after - system) / seconds, 3),
         "bytes_per_client_s": heard["bytes_per_client_s"],
         "messages_per_client_s": heard["messages_per_client_s"],
+        "most_bytes_per_client_s": heard["most_bytes_per_client_s"],
         "rss_mb": round(server.rss_mb(), 1),
         "visible": told.get("visible"),
         "held": bool(held and heard["live"] == job.clients),
@@ -151,17 +160,38 @@ def _window(job: Job, server: Child, bots: Child) -> dict[str, Any]:
     }
 
 
+def _converged(job: Job, server: Child) -> dict[str, Any]:
+    try:
+        return attrs.asdict(converge(server))
+    except Stalled as error:
+        raise InvalidRunError(f"a crowd of {job.clients}: {error}") from None
+
+
+def _crowd_figures(job: Job, result: dict[str, Any], server: Child) -> dict[str, Any]:
+    """Whether all kept to the budget, and how long until everybody is seen where they stand."""
+    steady: float = attrs.fields(GatewayConfig).client_bytes_per_s.default
+    budget = steady * (1 + limits.BUDGET_BURST / rules.HZ / job.seconds)
+    return {
+        "budget_bytes_per_client_s": round(budget),
+        "within_budget": result["most_bytes_per_client_s"] <= budget,
+        **_converged(job, server),
+    }
+
+
 _TOLD: Final = frozenset(
     {"hz", "tick_interval_ms_p50", "tick_interval_ms_p99", "visible", "clients"}
 )
 
 
 def _check(job: Job, server: Child) -> dict[str, Any]:
-    """Compare real clients with the truth, whatever the server."""
+    """Compare real clients with the truth, whatever the server. Raises InvalidRunError."""
     if job.peer == "floor":
         return {}
     if job.peer == "shoal":
-        verdict = validate(server)
+        try:
+            verdict = validate(server)
+        except Stalled as error:
+            raise InvalidRunError(f"{job.peer} with {job.clients} clients: {error}") from None
         found, good = attrs.asdict(verdict), verdict.good
     else:
         found = peers.validate(server.ready["port"], BOTS_CORE)

@@ -1,7 +1,7 @@
 """Shoal as the server under test: the very process that `shoal serve` runs, with one shard.
 
 Commands beside `start` and `stop`: `truth SESSION` answers with everybody in that session's
-interest as they are after the next tick.
+interest as they are after the next tick; `still` has a crowd stand still.
 
     python -m benchmarks.interest.server --roamers 200 --side 600
 """
@@ -17,7 +17,7 @@ import numpy as np
 import trio
 
 from benchmarks.interest.control import commands, say
-from benchmarks.interest.game import make_game
+from benchmarks.interest.game import Crowd, make_game
 from server.process import Process, run_process
 from server.settings import Settings
 from server.shard.host import Shard
@@ -39,13 +39,17 @@ class Server:
 
     def __init__(self) -> None:
         self._window = Window()
+        self._crowd = Crowd()
         self._asked: list[int] = []
         self._process: Process | None = None
 
     async def run(self, options: argparse.Namespace) -> None:
         """Serve until stdin is closed."""
         game = make_game(
-            side=options.side, roamers=options.roamers, courses=options.mode == "courses"
+            side=options.side,
+            roamers=options.roamers,
+            courses=options.mode == "courses",
+            crowd=self._crowd if options.crowd else None,
         )
         settings = Settings(
             port=options.port,
@@ -87,6 +91,8 @@ class Server:
             say(self._report(window))
         elif name == "truth":
             self._asked.append(int(argument))
+        elif name == "still":
+            self._crowd.still = True
 
     def _ticked(self, tick: int) -> None:
         if self._window.open:
@@ -150,6 +156,7 @@ def main() -> None:
     parser.add_argument("--side", type=float, required=True)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mode", choices=("courses", "positions"), default="courses")
+    parser.add_argument("--crowd", action="store_true", help="everybody in one cell")
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

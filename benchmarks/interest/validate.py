@@ -8,26 +8,33 @@ Must not know: how the server is measured.
 """
 
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import attrs
 import numpy as np
 import trio
 
 from benchmarks.interest import rules
-from benchmarks.interest.children import Child
+from benchmarks.interest.children import Child, ChildFailedError
 from client_demo.connection import Connection
 from protocol.client import Client
 
-__all__ = ["Verdict", "validate"]
+__all__ = ["Converged", "Stalled", "Verdict", "converge", "validate"]
 
 _CLIENTS: Final = 3
 _CHECKS: Final = 8  # of each client
 _KEPT_TICKS: Final = 100
 _PATIENCE_S: Final = 20.0
 
+T = TypeVar("T")
+
 Rows = tuple[list[int], ...]
+
+
+class Stalled(Exception):  # noqa: N818 - what happened, and no mistake of anybody
+    """A client was not told of a tick in time, or never came to hold the truth."""
 
 
 @attrs.frozen
@@ -69,10 +76,11 @@ class Eye:
 
     async def at(self, tick: int) -> dict[int, tuple[int, ...]]:
         """The state at `tick`, which must come soon."""
-        with trio.fail_after(_PATIENCE_S):
+        with trio.move_on_after(_PATIENCE_S):
             while tick not in self._held:  # noqa: ASYNC110 - a remote process decides
                 await trio.sleep(0.01)
-        return self._held[tick]
+            return self._held[tick]
+        raise Stalled(f"a real client was not told of tick {tick} within {_PATIENCE_S:g} s")
 
     def turn(self, heading: float) -> None:
         """Send an input."""
@@ -101,8 +109,26 @@ class Eye:
 
 
 def validate(server: Child) -> Verdict:
-    """Join a few clients and compare them with the truth. Raises on a server that is no more."""
-    return trio.run(_validate, server)
+    """Join a few clients and compare them with the truth. Raises Stalled, and ChildFailedError."""
+    return _run(_validate, server)
+
+
+def converge(server: Child) -> "Converged":
+    """Join a few clients to a crowd, have it stand still, and wait until each holds the truth.
+
+    Raises Stalled, and ChildFailedError.
+    """
+    return _run(_converge, server)
+
+
+def _run(check: Callable[[Child], Awaitable[T]], server: Child) -> T:
+    try:
+        return trio.run(check, server)
+    except* (Stalled, ChildFailedError) as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from None
 
 
 async def _validate(server: Child) -> Verdict:
@@ -129,6 +155,52 @@ async def _validate(server: Child) -> Verdict:
         crc_mismatches=sum(each.mismatches for each in crcs),
         visible=round(float(np.mean([verdict.visible for verdict in verdicts])), 1),
     )
+
+
+@attrs.frozen
+class Converged:
+    """After how many seconds all clients held the truth of a crowd that stands still."""
+
+    entities: int
+    seconds_to_converge: float
+    crc_checks: int
+    crc_mismatches: int
+
+
+async def _converge(server: Child) -> Converged:
+    async with trio.open_nursery() as nursery:
+        eyes = [Eye(server.ready["port"], (1 << 20) + number) for number in range(_CLIENTS)]
+        for eye in eyes:
+            nursery.start_soon(eye.connection.run)
+            with trio.fail_after(_PATIENCE_S):
+                await eye.connection.wait_welcomed()
+            eye.watch()
+        await trio.sleep(5.0)  # they take part while it moves, so there is something to make good
+        server.tell("still")
+        began = trio.current_time()
+        seen = 0
+        for eye in eyes:
+            seen = await _see_all(server, eye, began + _PATIENCE_S)
+        seconds = trio.current_time() - began
+        crcs = [eye.client.statistics() for eye in eyes]
+        nursery.cancel_scope.cancel()
+    mismatches = sum(each.mismatches for each in crcs)
+    if mismatches:
+        raise Stalled(f"{mismatches} checksums of real clients differed")
+    checks = sum(each.crc_checks for each in crcs)
+    return Converged(seen, round(seconds, 2), checks, mismatches)
+
+
+async def _see_all(server: Child, eye: Eye, deadline: float) -> int:
+    """Wait until a client holds the truth; how many it sees then."""
+    while True:
+        verdict = await _compare(server, eye)
+        wrong = verdict.missing + verdict.surplus + verdict.different
+        if not wrong:
+            return round(verdict.visible)
+        if trio.current_time() > deadline:
+            raise Stalled(f"{wrong} of {verdict.visible:.0f} entities are still seen wrong")
+        await trio.sleep(0.05)
 
 
 async def _compare(server: Child, eye: Eye) -> Verdict:

@@ -59,7 +59,7 @@ class Gateway:
         self._interests = Interests(geometry, config.schema.rings)
         self._sessions = Sessions(self._interests, self._post)
         self._detached = Detached()
-        self._flows = Flows(config.schema.hz)
+        self._flows = Flows(config.schema.hz, config.client_bytes_per_s)
         self._on_time = OnTime()
         self._roster = Roster(
             self._sessions,

@@ -2,9 +2,10 @@
 
 The kernel accepts seconds of small snapshots before it says no, so a full socket is a poor sign of
 a slow reader; acknowledgements are the good one. A link is late while more than
-`UNACKNOWLEDGED_BYTES` are in flight, or the oldest snapshot in flight is older than the link's
-round trip and `LATE_S`. A late link is sent nothing; later it gets one delta from the last tick
-that it was sent, so what it missed in between costs neither memory nor bytes.
+`UNACKNOWLEDGED_BYTES` are in flight (or a second's budget, if that is more), or the oldest snapshot
+in flight is older than the link's round trip and `LATE_S`. A late link is sent nothing; later it
+gets one delta from the last tick that it was sent, so what it missed in between costs neither
+memory nor bytes.
 
 All links are columns here, a row each, because nearly all of them are asked for at every tick and
 get the same: so it costs a few operations on columns, not a look at thousands of objects. What was
@@ -31,10 +32,14 @@ _FIRST_ROWS = 64
 
 
 class Flows:
-    """What is in flight on the links of a gateway, of which `hz` snapshots a second are made."""
+    """What is in flight on the links of a gateway, for which `hz` snapshots a second are made.
 
-    def __init__(self, hz: float = 20.0) -> None:
+    Who is sent up to `client_bytes_per_s` is not late by bytes before it is late by time.
+    """
+
+    def __init__(self, hz: float = 20.0, client_bytes_per_s: float = 0.0) -> None:
         ticks = ceil((limits.ROUND_TRIP_S_MAX + limits.LATE_S) * hz) + 1
+        self.bytes_max = max(limits.UNACKNOWLEDGED_BYTES, int(client_bytes_per_s * limits.LATE_S))
         self.sent = np.zeros(_FIRST_ROWS, np.int64)  # bytes in all
         self.bound = np.zeros(_FIRST_ROWS, np.int64)  # with more than so many the link is late
         self.due_at = np.full(_FIRST_ROWS, inf)  # when the oldest in flight should have arrived
@@ -54,7 +59,7 @@ class Flows:
             self._grow()
         row = self._free.pop()
         self.sent[row] = self.newest[row] = 0
-        self.bound[row] = limits.UNACKNOWLEDGED_BYTES
+        self.bound[row] = self.bytes_max
         self.due_at[row] = inf
         self.patience_s[row] = limits.ROUND_TRIP_S + limits.LATE_S
         self.progress_at[row] = now
@@ -96,13 +101,13 @@ class Flows:
         self.progress_at[row] = now
         sent = int(self.sent[row])
         if tick >= self.newest[row]:
-            self.bound[row] = sent + limits.UNACKNOWLEDGED_BYTES
+            self.bound[row] = sent + self.bytes_max
             self.due_at[row] = inf
             return
         place = tick % len(self._ticks)
         if self._ticks[place] == tick:
             total = int(self._totals[place, row])
-            self.bound[row] = total + limits.UNACKNOWLEDGED_BYTES
+            self.bound[row] = total + self.bytes_max
             self.due_at[row] = self._sent_after(row, tick, total, now) + self.patience_s[row]
 
     def patient(self, row: int, round_trip_s: float) -> None:
@@ -149,7 +154,7 @@ class Flow:
     def unacknowledged_bytes(self) -> int:
         """Bytes in flight, as far as is known."""
         flows, row = self.flows, self.row
-        return int(flows.sent[row] - flows.bound[row]) + limits.UNACKNOWLEDGED_BYTES
+        return int(flows.sent[row] - flows.bound[row]) + flows.bytes_max
 
     def late(self, now: float) -> bool:
         """Whether the link must be skipped at `now`."""
