@@ -152,6 +152,14 @@ class InputKind:
     name: str
     fields: tuple[Field, ...]
     once: bool
+    # The largest value of each field, if all are numbers: what `check` looks at for most inputs.
+    _maxima: tuple[int, ...] | None = attrs.field(init=False, eq=False, repr=False)
+
+    @_maxima.default
+    def _find_maxima(self) -> tuple[int, ...] | None:
+        if any(field.is_text for field in self.fields):
+            return None
+        return tuple(_MAXIMA[field.type] for field in self.fields)
 
     def encode(self, values: Sequence[object]) -> list[int | str]:
         """Values in the order of the fields, for the wire. Raises LocalProtocolError."""
@@ -163,6 +171,13 @@ class InputKind:
 
     def check(self, items: Sequence[object]) -> None:
         """Raises RemoteProtocolError for what `decode` would not take."""
+        maxima = self._maxima
+        if maxima is not None and len(items) == len(maxima):
+            for item, most in zip(items, maxima, strict=True):
+                if type(item) is not int or not 0 <= item <= most:
+                    break
+            else:
+                return
         _check_count(self.name, self.fields, items)
         for field, item in zip(self.fields, items, strict=True):
             field.check_wire(item)

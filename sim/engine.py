@@ -100,7 +100,7 @@ class TickInput:
                 self.step,
                 [list(join) for join in self.joins],
                 list(self.leaves),
-                [[session, kind, list(v), view] for session, kind, v, view in self.inputs],
+                self.inputs,
                 [[target, name, dict(args)] for target, name, args in self.commands],
                 [list(arrival) for arrival in self.arrivals],
                 ghosts,

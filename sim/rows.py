@@ -10,6 +10,7 @@ It must not know worlds or sessions.
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import Any
 
 from sim.fields import FieldSpec, fit_text
@@ -70,9 +71,7 @@ def _reader(field: FieldSpec) -> Callable[[Any], Any]:
 def _writer(kind: str, field: FieldSpec) -> Callable[[Any], Any]:
     if field.size:
         return lambda value: fit_text(value, field.size)
-    if field.python is not float:
-        return lambda value: _whole(kind, field, value)
-    return lambda value: _finite(kind, field, value)
+    return _finite(kind, field) if field.python is float else _whole(kind, field)
 
 
 def _same(value: Any) -> Any:
@@ -83,13 +82,19 @@ def _decoded(value: bytes) -> str:
     return value.decode()
 
 
-def _whole(kind: str, field: FieldSpec, value: Any) -> int:
-    if not abs(value) < float("inf") or int(value) != value:
-        raise ValueError(f"{kind}.{field.name} is of {field.python.__name__}, not {value!r}.")
-    return int(value)
+def _whole(kind: str, field: FieldSpec) -> Callable[[Any], int]:
+    def write(value: Any) -> int:
+        if not abs(value) < inf or int(value) != value:
+            raise ValueError(f"{kind}.{field.name} is of {field.python.__name__}, not {value!r}.")
+        return int(value)
+
+    return write
 
 
-def _finite(kind: str, field: FieldSpec, value: Any) -> Any:
-    if not abs(value) < float("inf"):
-        raise ValueError(f"{kind}.{field.name} must be a finite number, not {value!r}.")
-    return value
+def _finite(kind: str, field: FieldSpec) -> Callable[[Any], Any]:
+    def write(value: Any) -> Any:
+        if not abs(value) < inf:
+            raise ValueError(f"{kind}.{field.name} must be a finite number, not {value!r}.")
+        return value
+
+    return write

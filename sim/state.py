@@ -107,7 +107,9 @@ class State:
         inside, self._inside = self._inside, True
         try:
             result = function(*args, **named)
-            self._check_columns(what, function)
+            for population in self.roster.populations:
+                if population.unchecked:
+                    self._check_columns(what, function)
             if self.roster.waits:
                 self.flush()
         except Exception as error:

@@ -113,22 +113,24 @@ def _inputs(world: "World", given: TickInput) -> None:
     rules, players = world.game.rules, world.players
     handled = {kind for kind, _ in rules.handlers}
     bound = _bound_inputs(world)
+    specs, entities, tick = rules.inputs, players.entity, given.tick
     once = []
     for session, kind, values, view in given.inputs:
-        entity = players.entity.get(session)
+        entity = entities.get(session)
         if not entity:
             continue
-        spec = rules.inputs[kind]
-        held = Held(tuple(values), spec.decode(values), view, given.tick)
+        spec = specs[kind]
+        held = Held(tuple(values), spec.decode(values), view, tick)
         if spec.cls in bound:
             _obey(world, entity, spec.cls, held.command)
         if spec.flag:
             once.append((session, kind, held))
         elif kind in handled:
             players.hold(session, kind, held)
-    for session, holds in players.held.items():
-        for kind, held in sorted(holds.items()) if holds else ():
-            _handle(world, session, kind, held)
+    if any(not specs[kind].flag for kind in handled):  # else nobody can hold what is handled
+        for session, holds in players.held.items():
+            for kind, held in sorted(holds.items()) if holds else ():
+                _handle(world, session, kind, held)
     for session, kind, held in once:
         _handle(world, session, kind, held)
 

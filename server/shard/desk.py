@@ -94,13 +94,14 @@ class Desk:
 
     def take(self, mail: Mail) -> None:
         """Do what a mail asks, as far as its sender may ask it."""
-        self._sessions.heard(mail.sender, self._now)
+        sender, handlers = mail.sender, self._handlers
+        self._sessions.heard(sender, self._now)
         for item in mail.items:
-            handler = self._handlers.get(type(item))
+            handler = handlers.get(type(item))
             if handler is None:
                 self._misplaced += 1
             else:
-                handler(mail.sender, item)
+                handler(sender, item)
 
     def close(self) -> Asked:
         """What was asked since `open`."""
@@ -190,13 +191,15 @@ class Desk:
             self._end(session, "the player left")
 
     def _input(self, sender: str, item: Input) -> None:
-        session = self._held(sender, item)
+        number, generation, seq, tick, view, kind, values = item
+        session = self._sessions.held_by(number, sender, generation)
         if session is None:
+            self._astray += 1
             return
-        if not self._in_range(item):
+        if not self._in_range(kind, values):
             self._out_of_range += 1
             return
-        entry = PendingInput(item.seq, item.tick, item.view, item.kind, item.values)
+        entry = PendingInput(seq, tick, view, kind, values)
         if not self._sessions.offer(session, entry, self._now):
             self._repeated += 1
         if session.previous_hash is not None:
@@ -206,16 +209,17 @@ class Desk:
     def _resync(self, sender: str, item: Resync) -> None:
         self._asked.resyncs.append((sender, item))
 
-    def _in_range(self, item: Input) -> bool:
-        if item.kind >= len(self._schema.inputs):
+    def _in_range(self, kind: int, values: tuple[int | str, ...]) -> bool:
+        inputs = self._schema.inputs
+        if kind >= len(inputs):
             return False
         try:
-            self._schema.inputs[item.kind].check(item.values)
+            inputs[kind].check(values)
         except ProtocolError:
             return False
         return True
 
-    def _held(self, sender: str, item: Confirm | Detach | Leave | Input) -> Session | None:
+    def _held(self, sender: str, item: Confirm | Detach | Leave) -> Session | None:
         session = self._sessions.held_by(item.session, sender, item.generation)
         if session is None:
             self._astray += 1

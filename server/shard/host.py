@@ -165,10 +165,12 @@ class Shard:
         inputs: list[InputIn] = []
         applied: list[tuple[int, int]] = []
         for session in self.sessions.waiting():
-            due = session.inputs.take(tick, self._once)
+            number, waiting = session.id, session.inputs
+            due = waiting.take(tick, self._once)
             if due:
-                inputs += [InputIn(session.id, e.kind, e.values, e.view) for e in due]
-                applied.append((session.id, session.inputs.applied))
+                for _, _, view, kind, values in due:
+                    inputs.append(InputIn(number, kind, values, view))
+                applied.append((number, waiting.applied))
                 self.sessions.note_applied(session)
         return inputs, applied
 

@@ -52,19 +52,23 @@ class InputBuffer:
         `now` is the tick that runs next; `margin` becomes how many ticks before its own tick the
         input came (negative: too late).
         """
-        if entry.seq <= self.seen:
+        seq, due = entry.seq, entry.due
+        if seq <= self.seen:
             return False
-        self.seen = entry.seq
-        self.margin = max(-limits.MARGIN_TICKS_MAX, min(entry.due - now, limits.MARGIN_TICKS_MAX))
-        if len(self._pending) == limits.INPUTS_BUFFERED:
-            # Only a client that sends far ahead, or a stall of seconds, comes here.
-            self.applied = self._pending.popleft().seq
-            self.overflowed += 1
-        seq, due, view, kind, values = entry
-        due = min(due, now + limits.INPUT_AHEAD_TICKS)
-        if self._pending:
-            due = max(due, self._pending[-1].due)
-        self._pending.append(PendingInput(seq, due, view, kind, values))
+        self.seen = seq
+        pending, early = self._pending, due - now
+        if early > limits.INPUT_AHEAD_TICKS:
+            self.margin = min(early, limits.MARGIN_TICKS_MAX)
+            due = now + limits.INPUT_AHEAD_TICKS
+        else:
+            self.margin = max(early, -limits.MARGIN_TICKS_MAX)
+        if pending:
+            if len(pending) == limits.INPUTS_BUFFERED:
+                # Only a client that sends far ahead, or a stall of seconds, comes here.
+                self.applied = pending.popleft().seq
+                self.overflowed += 1
+            due = max(due, pending[-1].due)
+        pending.append(entry if due == entry.due else entry._replace(due=due))
         return True
 
     def take(self, now: int, edges: Container[int]) -> list[PendingInput]:

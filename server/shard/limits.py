@@ -45,6 +45,8 @@ DILATION_FLOOR: Final = 100  # permille of full speed; a slower shard is overloa
 
 if INPUTS_BUFFERED < EDGES_PER_TICK:
     raise AssertionError("a buffer must hold one tick's inputs")
+if INPUT_AHEAD_TICKS > MARGIN_TICKS_MAX:
+    raise AssertionError("an input that is moved must be early enough to say so")
 if HANDOFF_LAG_TICKS >= COMMIT_LAG_TICKS:
     raise AssertionError("handoffs must stop before stepping does")
 if FORWARDING_ENTRIES < 2 * HANDOFFS_PER_TICK:

@@ -106,7 +106,7 @@ class Mail:
     def decode(cls, data: bytes) -> "Mail":
         """The mail in `data`; `MailError` on anything that `encode` would not write."""
         try:
-            body = cbor.loads(data)
+            body = cbor.parse(data)  # every field is looked at below
         except ProtocolError as error:
             raise MailError("a mail is not CBOR") from error
         if not isinstance(body, list) or list(map(type, body[1:])) != [list, list]:
@@ -142,9 +142,14 @@ def _item(row: object) -> Item:
 
 
 def _input(row: object) -> Input:
-    if type(row) is not list or len(row) != _INPUT_FIELDS or set(map(type, row[:-1])) != {int}:
-        raise MailError("an input is not [session, generation, seq, tick, view, kind, values]")
+    if type(row) is not list or len(row) != _INPUT_FIELDS:
+        raise MailError(_NO_INPUT)
     session, generation, seq, tick, view, kind, values = row
+    if not (
+        type(session) is type(generation) is type(seq) is type(tick) is type(view) is type(kind)
+        and type(kind) is int
+    ):
+        raise MailError(_NO_INPUT)
     if not (
         0 <= session < _TOP_64
         and 0 <= generation < _TOP_32
@@ -160,6 +165,7 @@ def _input(row: object) -> Input:
         raise MailError(f"an input: {error}") from error
 
 
+_NO_INPUT: Final = "an input is not [session, generation, seq, tick, view, kind, values]"
 _INPUT_FIELDS: Final = len(Input._fields)
 _TOP_32: Final = 1 << 32
 _TOP_64: Final = 1 << 64
@@ -197,9 +203,12 @@ def _cells(value: Any) -> tuple[int, ...]:
 def _values(value: Any) -> tuple[int | str, ...]:
     if type(value) is not list or len(value) > limits.INPUT_FIELDS:
         raise ValueError("not a short list of values")
-    if not {int, str}.issuperset(map(type, value)):
+    if not _VALUES.issuperset(map(type, value)):
         raise TypeError("a value is neither an integer nor a text")
     return tuple(value)
+
+
+_VALUES: Final = frozenset({int, str})
 
 
 _U32 = _unsigned(32)

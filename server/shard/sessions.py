@@ -52,10 +52,6 @@ class Session:
         """Whether a link is there, as far as the shard knows."""
         return self.lost_at is None
 
-    def accepts(self, sender: str, generation: int) -> bool:
-        """Whether `sender` holds the session's present link."""
-        return self.gateway == sender and self.generation == generation
-
     def to_data(self, now: int) -> list[Any]:
         """Plain data for a handoff or a checkpoint at tick `now`."""
         waited = None if self.lost_at is None else now - self.lost_at
@@ -124,7 +120,9 @@ class SessionTable:
     def held_by(self, session: int, sender: str, generation: int) -> Session | None:
         """The session, if `sender` holds its link of this generation; else None."""
         found = self._sessions.get(session)
-        return found if found is not None and found.accepts(sender, generation) else None
+        if found is None or found.generation != generation or found.gateway != sender:
+            return None
+        return found
 
     def insert(self, session: Session) -> None:
         """Own a session that came with its entity."""
@@ -140,6 +138,7 @@ class SessionTable:
     def remove(self, session: int) -> Session | None:
         """Own a session no longer: it ended, or went with its entity."""
         self._reordered = True
+        self._waiting.pop(session, None)
         return self._sessions.pop(session, None)
 
     def touch(self, session: Session) -> None:
@@ -166,14 +165,14 @@ class SessionTable:
 
     def waiting(self) -> list[Session]:
         """The sessions with inputs that wait for their tick, longest first."""
-        waiting = [self._sessions[each] for each in self._waiting if each in self._sessions]
-        waiting = [session for session in waiting if len(session.inputs)]
-        self._waiting = {session.id: None for session in waiting}
-        return waiting
+        sessions = self._sessions
+        return [sessions[each] for each in self._waiting]
 
     def note_applied(self, session: Session) -> None:
         """Note that inputs of a session took effect."""
         self._changed[session.id] = None
+        if not session.inputs:
+            self._waiting.pop(session.id, None)
 
     def take_changed(self) -> list[Session]:
         """The sessions that are here and of which frames have something new to say."""
