@@ -101,9 +101,11 @@ def decode(data: bytes | memoryview, sender: Role) -> Message:
     Raises RemoteProtocolError with the code to close the link with.
     """
     if sender is Role.SERVER:
-        _check_length(data, limits.SERVER_MESSAGE_BYTES_MAX)
+        if len(data) > limits.SERVER_MESSAGE_BYTES_MAX:
+            raise _too_long(limits.SERVER_MESSAGE_BYTES_MAX)
         return _read(cbor.loads(data), sender)
-    _check_length(data, limits.CLIENT_MESSAGE_BYTES_MAX)
+    if len(data) > limits.CLIENT_MESSAGE_BYTES_MAX:
+        raise _too_long(limits.CLIENT_MESSAGE_BYTES_MAX)
     item = cbor.parse(data)
     message = reading.read_common(item)
     if message is not None:
@@ -112,9 +114,8 @@ def decode(data: bytes | memoryview, sender: Role) -> Message:
     return _read(item, sender)
 
 
-def _check_length(data: bytes | memoryview, most: int) -> None:
-    if len(data) > most:
-        raise RemoteProtocolError(f"a message of more than {most} bytes", CloseCode.TOO_BIG)
+def _too_long(most: int) -> RemoteProtocolError:
+    return RemoteProtocolError(f"a message of more than {most} bytes", CloseCode.TOO_BIG)
 
 
 def _read(items: object, sender: Role) -> Message:

@@ -10,11 +10,12 @@ It must not know worlds or sessions.
 """
 
 from collections.abc import Callable
-from math import inf
-from typing import Any
+from typing import Any, Final
 
 from sim.fields import FieldSpec, fit_text
 from sim.population import Population
+
+_INFINITE: Final = float("inf")
 
 
 def row_class(population: Population) -> Callable[[int], Any]:
@@ -84,7 +85,7 @@ def _decoded(value: bytes) -> str:
 
 def _whole(kind: str, field: FieldSpec) -> Callable[[Any], int]:
     def write(value: Any) -> int:
-        if not abs(value) < inf or int(value) != value:
+        if not abs(value) < _INFINITE or int(value) != value:
             raise ValueError(f"{kind}.{field.name} is of {field.python.__name__}, not {value!r}.")
         return int(value)
 
@@ -93,7 +94,7 @@ def _whole(kind: str, field: FieldSpec) -> Callable[[Any], int]:
 
 def _finite(kind: str, field: FieldSpec) -> Callable[[Any], Any]:
     def write(value: Any) -> Any:
-        if not abs(value) < inf:
+        if not abs(value) < _INFINITE:
             raise ValueError(f"{kind}.{field.name} must be a finite number, not {value!r}.")
         return value
 

@@ -63,6 +63,13 @@ class Interests:
             found.rings = self._rings_of(cells, centre)
         return found
 
+    def find(self, centre: int, radius_class: int) -> Interest | None:
+        """Like `at`, but None when the world has no such cell or class."""
+        found = self._known.get((centre, radius_class))
+        if found is None and self.exists(centre, radius_class):
+            return self.at(centre, radius_class)
+        return found
+
     def exists(self, centre: int, radius_class: int) -> bool:
         """Whether the world has such a cell and such a class."""
         return 0 <= centre < self._geometry.cells and (

@@ -122,11 +122,11 @@ class Sessions:
             self._route(playing, shard, applied)
         if entity != playing.entity:
             self._set_entity(state, playing, entity)
-        if self._interests.exists(centre, radius_class):  # the centre is -1 before the first tick
-            interest = self._interests.at(centre, radius_class)
-            if interest is not state.interest:
-                state.want(interest)
-                self._moved.append(state)
+        interest = self._interests.find(centre, radius_class)
+        # The centre is -1 before the first tick.
+        if interest is not None and interest is not state.interest:
+            state.want(interest)
+            self._moved.append(state)
 
     def _hand_over(self, shard: int, session: int, heir: int) -> None:
         """The owner let the session go: the heir shall have its inputs before it is listed."""

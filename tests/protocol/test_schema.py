@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from protocol import cbor
 from protocol.errors import LocalProtocolError, RemoteProtocolError
-from protocol.schema import Field, Schema
+from protocol.schema import Field, InputKind, Schema
 
 DTYPES = {"u8": "u1", "u16": "<u2", "u32": "<u4", "u64": "<u8"}
 
@@ -182,3 +183,28 @@ def test_keys_that_are_not_known_yet_are_ignored(schema: Schema) -> None:
     data: Any = copy.deepcopy(dict(schema.data))
     data["later"] = data["kinds"][0]["later"] = 1
     assert Schema.from_data(data).kinds == schema.kinds
+
+
+ITEMS = st.lists(
+    st.integers(-1, 2**64) | st.booleans() | st.floats() | st.text(max_size=9) | st.none(),
+    max_size=3,
+)
+
+
+@given(
+    ITEMS,
+    st.lists(st.sampled_from(["u8", "u16", "u32", "u64", "text:8"]), max_size=3),
+)
+def test_an_input_is_checked_as_it_is_decoded(items: list[object], types: list[str]) -> None:
+    kind = InputKind(
+        "Act", tuple(Field(f"f{n}", each, 0.0, 1.0, None) for n, each in enumerate(types)), False
+    )
+
+    def refuses(take: Callable[[list[object]], object]) -> bool:
+        try:
+            take(items)
+        except RemoteProtocolError:
+            return True
+        return False
+
+    assert refuses(kind.check) == refuses(kind.decode)
