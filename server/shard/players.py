@@ -10,6 +10,7 @@ Must not know: the bus, how sessions are kept.
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+import attrs
 import numpy as np
 import numpy.typing as npt
 
@@ -47,6 +48,7 @@ class Players:
             self._line_up()
         else:
             self._note(self._table.take_changed())
+            self._note_inputs(self._table.take_progressed())
         self._rows.find(self._columns.entity, exports)
         for kind, rows in enumerate(exports):
             playing = (self._rows.kind == kind).nonzero()[0]
@@ -89,6 +91,7 @@ class Players:
     def _line_up(self) -> None:
         """Sessions came or went."""
         self._table.take_changed()
+        self._table.take_progressed()
         self._sessions = sorted(self._table, key=lambda session: session.id)
         self._place = {session.id: place for place, session in enumerate(self._sessions)}
         self._columns = _columns_of(self._sessions)
@@ -101,6 +104,17 @@ class Players:
         places = [self._place[session.id] for session in changed]
         fresh = _columns_of(changed)
         self._columns = _replaced(self._columns, places, fresh)
+
+    def _note_inputs(self, sessions: Sequence[Session]) -> None:
+        """The same for what became of inputs, which is two columns."""
+        if not sessions:
+            return
+        places = [self._place[session.id] for session in sessions]
+        inputs = [session.inputs for session in sessions]
+        applied, margin = self._columns.applied.copy(), self._columns.margin.copy()
+        applied[places] = [each.applied for each in inputs]
+        margin[places] = [each.margin for each in inputs]
+        self._columns = attrs.evolve(self._columns, applied=applied, margin=margin)
 
     def _follow(self, kind: int, rows: Export, places: Ints, at: Ints) -> None:
         columns = self._columns

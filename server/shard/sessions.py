@@ -104,6 +104,7 @@ class SessionTable:
         self._deadlines: list[tuple[int, int]] = []  # when grace ends, and whose: a heap
         self._touched: dict[int, None] = {}  # in order, unlike a set
         self._changed: dict[int, None] = {}
+        self._progressed: dict[int, None] = {}  # whose inputs came or were applied
         self._waiting: dict[int, None] = {}
         self._reordered = True
 
@@ -154,7 +155,7 @@ class SessionTable:
 
     def offer(self, session: Session, entry: PendingInput, now: int) -> bool:
         """Keep an input until its tick; False if it is known already."""
-        self._changed[session.id] = self._waiting[session.id] = None
+        self._progressed[session.id] = self._waiting[session.id] = None
         return session.inputs.offer(entry, now=now)
 
     def bind(self, session: Session, entity: int) -> None:
@@ -170,14 +171,26 @@ class SessionTable:
 
     def note_applied(self, session: Session) -> None:
         """Note that inputs of a session took effect."""
-        self._changed[session.id] = None
+        self._progressed[session.id] = None
         if not session.inputs:
             self._waiting.pop(session.id, None)
 
     def take_changed(self) -> list[Session]:
-        """The sessions that are here and of which frames have something new to say."""
+        """The sessions that are here and of which frames have something new to say.
+
+        Those of which it is only what became of inputs are in `take_progressed`.
+        """
         changed, self._changed = self._changed, {}
         return [self._sessions[number] for number in changed if number in self._sessions]
+
+    def take_progressed(self) -> list[Session]:
+        """The sessions that are here and whose inputs came, or were applied, since the last call.
+
+        Apart from the others, because they are many and hardly anything of them is different.
+        """
+        progressed, self._progressed = self._progressed, {}
+        sessions = self._sessions
+        return [sessions[number] for number in progressed if number in sessions]
 
     def take_reordered(self) -> bool:
         """Whether sessions came or went."""
