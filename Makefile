@@ -6,7 +6,8 @@ PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 PACKAGES := protocol sim server client_demo
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test test-slow coverage check constraints clean
+.PHONY: help install develop demo test test-slow coverage check bench bench-peer bench-full \
+        constraints clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -33,9 +34,30 @@ check: develop ## lint, types and import contracts
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
+bench: develop ## what a tick, the wire, a connection and 200 clients cost (a few minutes)
+	$(RUN)/python -m benchmarks.simulation
+	$(RUN)/python -m benchmarks.wire --check
+	$(RUN)/python -m benchmarks.connections
+	$(RUN)/python -m benchmarks.interest --clients 200
+
+bench-peer: develop ## Shoal and Colyseus side by side: cost, bytes, and the most that each holds
+	$(RUN)/python -m benchmarks.interest --clients 400 --against colyseus
+	$(RUN)/python -m benchmarks.interest --clients 400 --mode positions --against colyseus
+	$(RUN)/python -m benchmarks.interest --find-max --against colyseus
+
+bench-full: bench bench-peer ## everything, with the plots under docs/ (about an hour)
+	$(RUN)/python -m benchmarks.interest --clients 200 --roamers 4000 --against colyseus
+	$(RUN)/python -m benchmarks.interest --clients 200 --roamers 20000 --runs 3
+	$(RUN)/python -m benchmarks.interest --clients 3200 --against floor
+	$(RUN)/python -m benchmarks.interest --find-max --input-hz 20
+	$(RUN)/python -m benchmarks.interest --clients 1000 --crowd
+	$(RUN)/python -m benchmarks.interest --clients 1000 --crowd --mode positions
+	$(PIP) install --constraint constraints.txt --editable '.[plot]'
+	$(RUN)/python -m benchmarks.growth
+
 constraints: ## resolve the dependencies anew and pin them
 	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve
-	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check]'
+	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot]'
 	{ echo '# Written by `make constraints`; the Makefile installs from it.'; \
 	  $(VENV)/resolve/bin/python -m pip freeze --exclude shoal; } > constraints.txt
 	rm -rf $(VENV)/resolve
