@@ -151,7 +151,7 @@ class Connection:
         try:
             with trio.CancelScope(deadline=trio.current_time() + limits.CLOSE_S, shield=True):
                 await self._outbound.finish(self._last_words())
-                if self._outbound.bytes_sent:
+                if self._outbound.bytes_waited:
                     await self._stream.linger(limits.LINGER_BYTES)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # the peer is gone already, and that is all we wanted

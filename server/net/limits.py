@@ -19,7 +19,7 @@ BYTES_PER_S: Final = 64.0 * 1024  # sustained; more close with 4429
 BYTES_BURST: Final = 256.0 * 1024
 INBOX_MESSAGES: Final = 512  # waiting to be drained; more close with 1008
 RECEIVE_BYTES: Final = 4 * 1024  # taken from the kernel at once, so that one flood yields often
-DRAIN_S: Final = 0.005  # how long reading rests between turns: what arrives meanwhile waits
+DRAIN_S: Final = 0.01  # how long reading rests between turns: what arrives meanwhile waits
 DRAIN_SOCKETS: Final = 128  # read in one go, about a millisecond; then other tasks have their turn
 
 # --- what waits to be sent -----------------------------------------------------------------------

@@ -52,7 +52,6 @@ class LinkStatistics:
     `refused` counts calls of `try_send` that took nothing, `partial` those that took some.
     """
 
-    bytes_sent: int
     bytes_received: int
     messages_received: int
     partial: int

@@ -75,7 +75,6 @@ class MemoryLink:
         self._on_ready: OnReady = nobody
         self._ready = False  # since the last drain
         self._remainder = b""
-        self._bytes_sent = 0
         self._bytes_received = 0
         self._messages_received = 0
         self._partial = 0
@@ -138,7 +137,6 @@ class MemoryLink:
     def statistics(self) -> LinkStatistics:
         """Totals, and what waits."""
         return LinkStatistics(
-            bytes_sent=self._bytes_sent,
             bytes_received=self._bytes_received,
             messages_received=self._messages_received,
             partial=self._partial,
@@ -180,7 +178,6 @@ class MemoryLink:
         part = data[:room]
         if part:
             self._pair.down.put(part, self._pair.now)
-            self._bytes_sent += len(part)
         return len(part)
 
 

@@ -83,7 +83,6 @@ class SocketLink:
     def statistics(self) -> LinkStatistics:
         """Totals, and what waits."""
         return LinkStatistics(
-            bytes_sent=self._outbound.bytes_sent,
             bytes_received=self._bytes_received(),
             messages_received=self._messages_received,
             partial=self._outbound.partial,
@@ -121,7 +120,7 @@ class SocketLink:
 
     def stuck(self, now: float) -> bool:
         """Whether bytes have waited for `limits.STUCK_S` and the kernel took none of them."""
-        sent = self._outbound.bytes_sent
+        sent = self._outbound.bytes_waited
         if not self._outbound.waiting or sent != self._stuck_at_bytes or self._stuck_since is None:
             self._stuck_since, self._stuck_at_bytes = now, sent
         return now - self._stuck_since > limits.STUCK_S

@@ -183,7 +183,7 @@ async def test_a_full_transport_takes_nothing_and_breaks_nothing(full):
 
     outbound = Outbound(Full())
     assert outbound.push(frame(b"x")) is Sent.FULL
-    assert (outbound.refused, outbound.partial, outbound.bytes_sent) == (1, 0, 0)
+    assert (outbound.refused, outbound.partial, outbound.bytes_waited) == (1, 0, 0)
     assert not outbound.waiting, "what was not begun is forgotten"
     outbound.end()
     assert outbound.push(b"") is Sent.FULL
