@@ -171,7 +171,7 @@ class Gateway:
             yield from self._write_others(fan_out, awake)
             fan_out.finish(awake)
         finally:
-            self._finish(fan_out, now)
+            self._finish(now)
         ping = whole_frame(encode(Ping(int(now * 1000))))
         for state in self._roster.turn(tick):
             if state.phase is Phase.PLAYING:
@@ -186,8 +186,8 @@ class Gateway:
             if place % limits.LINKS_PER_STEP == limits.LINKS_PER_STEP - 1:
                 yield
 
-    def _finish(self, fan_out: FanOut, now: float) -> None:
-        self._on_time.baseline = fan_out.baseline
+    def _finish(self, now: float) -> None:
+        self._on_time.finish()
         self._streams.settle()
         self._feeds.composed()
         self._news = News()

@@ -26,11 +26,11 @@ from server.gateway.interest import Interest
 from server.gateway.lateness import Flows
 from server.gateway.links import LinkState
 from server.gateway.news import News
-from server.gateway.ontime import OnTime, Push
+from server.gateway.ontime import OnTime
 from server.gateway.prebuilt import Prebuilt
 from server.gateway.streams import Streams, warm
 from server.net.frames import binary_header, payload_of
-from server.net.link import Sent
+from server.net.link import Send, Sent
 
 __all__ = ["FanOut", "FanOutCounters"]
 
@@ -87,7 +87,7 @@ class FanOut:
         self._sent: list[int] = []
         self._counts: list[int] = []
         self._sizes: list[int] = []
-        self._full: frozenset[int] = frozenset()
+        self._full: set[int] = set()
 
     def prepare(self, moved: Iterable[LinkState]) -> None:
         """Get ready for links whose interest has changed."""
@@ -112,8 +112,8 @@ class FanOut:
         for state in on_time.late(self._flows, now):
             on_time.leave(state)
         on_time.with_report = self._with_report
+        on_time.begin(self.baseline)
         sent, counts, sizes = self._sent, self._counts, self._sizes
-        full: list[int] = []
         pause_at = limits.LINKS_PER_STEP
         groups = on_time.groups()
         self._prebuild([interest for interest, _ in groups])
@@ -123,17 +123,27 @@ class FanOut:
                 for state in on_time.states(members):
                     on_time.leave(state)
                 continue
-            full += _push(frame, members)
             sent += members
             counts.append(len(members))
             sizes.append(len(frame))
+            short = _send_to_all(frame, members)
+            on_time.written.add(interest)
+            for row, taken in short:
+                self._fell_short(row, frame, taken)
             if len(sent) >= pause_at:
                 pause_at = len(sent) + limits.LINKS_PER_STEP
                 yield
-        for state in on_time.states(full):
-            on_time.leave(state)
-            self._postpone(state)
-        self._full = frozenset(full)
+        on_time.all_written = True
+
+    def _fell_short(self, row: int, frame: bytes, taken: int | OSError) -> None:
+        """A link did not take all of its frame: it keeps the rest, or has got nothing."""
+        for state in self._on_time.states((row,)):
+            full = state.report is not None or state.link.fell_short(frame, taken) is Sent.FULL
+            self._on_time.leave(state)
+            if full:
+                state.baseline = self._previous
+                self._full.add(row)
+                self._postpone(state)
 
     def finish(self, now: float) -> None:
         """Note what was sent; to be called when all links have been written to."""
@@ -158,6 +168,9 @@ class FanOut:
         interest = state.interest
         if state.flow.row in self._full:
             return  # it has been tried at this tick
+        if state.baseline is self.baseline:
+            self._rejoin(state)
+            return  # it was written, and something came into its way then
         if interest is None or state.flow.late(now):
             self._postpone(state)
             return
@@ -170,7 +183,15 @@ class FanOut:
                 self._write_exception(state, interest, self._body(state, interest), now)
         except NotNowError:
             self._postpone(state)
-        if state.baseline is self.baseline and state.follows is None and self._is_done(state):
+        self._rejoin(state)
+
+    def _rejoin(self, state: LinkState) -> None:
+        if (
+            state.baseline is self.baseline
+            and state.follows is None
+            and state.sent is state.interest
+            and self._is_done(state)
+        ):
             self._on_time.join(state)
 
     def _is_plain(self, state: LinkState) -> bool:
@@ -360,10 +381,19 @@ class FanOut:
         return b"".join(frames)
 
 
-def _push(frame: bytes, members: Mapping[int, Push]) -> list[int]:
-    """Send a frame to all; gives those that could not take it."""
-    full = Sent.FULL
-    return [row for row, push in members.items() if push(frame) is full]
+def _send_to_all(frame: bytes, members: Mapping[int, Send]) -> list[tuple[int, int | OSError]]:
+    """Send a frame to all; gives those that did not take all of it, and how much they did."""
+    size = len(frame)
+    short: list[tuple[int, int | OSError]] = []
+    for row, send in members.items():
+        try:
+            taken = send(frame)
+        except OSError as error:
+            short.append((row, error))
+        else:
+            if taken != size:
+                short.append((row, taken))
+    return short
 
 
 def _joined(head: bytes, size: int, body: bytes) -> bytes:

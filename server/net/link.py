@@ -15,7 +15,13 @@ from typing import Protocol
 
 import attrs
 
-__all__ = ["Closed", "Link", "LinkStatistics", "OnReady", "Sent", "nobody"]
+__all__ = ["Closed", "Link", "LinkStatistics", "OnObstructed", "OnReady", "Send", "Sent", "nobody"]
+
+Send = Callable[[bytes], int]
+"""Gives bytes to the transport; how many it took. Raises OSError when it took none."""
+
+OnObstructed = Callable[[], None]
+"""Called when something is in the way of a `Send` that was lent. It must not raise."""
 
 OnReady = Callable[[], None]
 """Called when there is something to drain, or the link has ended. It must not raise."""
@@ -82,6 +88,20 @@ class Link(Protocol):
 
         An empty `frame` only tries to get rid of a remainder.
         """
+
+    def lend_send(self, on_obstructed: OnObstructed) -> Send | None:
+        """What sends whole frames at the least cost, while nothing is in the way; None if there is
+        no such thing.
+
+        It may be used until `on_obstructed` is called, which happens once, or `take_back`. What
+        became of a frame that was not taken whole is for `fell_short` to say.
+        """
+
+    def take_back(self) -> None:
+        """The `Send` that was lent is not used any more."""
+
+    def fell_short(self, frame: bytes, taken: int | OSError) -> Sent:
+        """A `Send` that was lent took only so much of a frame, or raised: keep the rest of it."""
 
     def drain(self) -> list[bytes]:
         """Take the binary messages that have arrived since the last call, oldest first.

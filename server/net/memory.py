@@ -17,7 +17,7 @@ from typing import Final
 from protocol.errors import CloseCode
 from server.net import limits
 from server.net.frames import BINARY, CLOSE, FrameReader, close_frame
-from server.net.link import Closed, LinkStatistics, OnReady, Sent, nobody
+from server.net.link import Closed, LinkStatistics, OnObstructed, OnReady, Send, Sent, nobody
 from server.net.pipe import Pipe
 
 __all__ = ["MemoryClient", "MemoryLink", "MemoryPair"]
@@ -74,6 +74,7 @@ class MemoryLink:
         self._closed: Closed | None = None
         self._on_ready: OnReady = nobody
         self._ready = False  # since the last drain
+        self._on_obstructed: OnObstructed | None = None
         self._remainder = b""
         self._bytes_received = 0
         self._messages_received = 0
@@ -101,12 +102,34 @@ class MemoryLink:
         taken = self._put(frame)
         if taken == len(frame):
             return Sent.ALL
-        if not taken:
+        self._obstruct()
+        return self.fell_short(frame, taken)
+
+    def lend_send(self, on_obstructed: OnObstructed) -> Send | None:
+        """What puts frames into the pipe, as far as it has room."""
+        if self.closed is not None or self._remainder:
+            return None
+        self._on_obstructed = on_obstructed
+        return self._put
+
+    def take_back(self) -> None:
+        """What was lent is not used any more."""
+        self._on_obstructed = None
+
+    def fell_short(self, frame: bytes, taken: int | OSError) -> Sent:
+        """The pipe had no room for all of a frame."""
+        self._on_obstructed = None
+        if not taken or isinstance(taken, OSError):
             self._refused += 1
             return Sent.FULL
         self._remainder = frame[taken:]
         self._partial += 1
         return Sent.PARTIAL
+
+    def _obstruct(self) -> None:
+        told, self._on_obstructed = self._on_obstructed, None
+        if told is not None:
+            told()
 
     def notify(self, on_ready: OnReady) -> None:
         """Call `on_ready` whenever there is something to drain, or the link ends."""
@@ -130,6 +153,7 @@ class MemoryLink:
         """Say Close behind everything that was taken."""
         if self._closed is None:
             self._closed = Closed(int(code), reason, by_peer=False)
+            self._obstruct()
             self._remainder += close_frame(code, reason)
             self._push_remainder()
             self.look()
@@ -150,6 +174,7 @@ class MemoryLink:
         self._remainder = b""
         if self._closed is None:
             self._closed = _ABNORMAL
+            self._obstruct()
             self.look()
 
     def look(self) -> None:
@@ -163,6 +188,7 @@ class MemoryLink:
         if self._closed is None and arrival is not None and arrival <= self._pair.now:
             self._remainder = b""
             self._closed = self._pair.client.said_close
+            self._obstruct()
 
     def push(self) -> None:
         """Give the pipe what it refused before; the client has read something."""

@@ -16,7 +16,7 @@ from typing import Final
 
 import trio
 
-from server.net.link import Sent
+from server.net.link import OnObstructed, Send, Sent
 from server.net.transport import NOT_NOW, Transport
 
 __all__ = ["Outbound"]
@@ -38,6 +38,7 @@ class Outbound:
         "_close_written",
         "_ended",
         "_flushing",
+        "_on_obstructed",
         "_on_remainder",
         "_remainder",
         "_send",
@@ -57,6 +58,7 @@ class Outbound:
         self._transport = transport
         self._send = transport.send
         self._on_remainder = on_remainder
+        self._on_obstructed: OnObstructed | None = None
         self._remainder: bytes | memoryview = b""
         self._turn = trio.Lock()  # of those who wait; the fan-out never does
         self._busy = False
@@ -89,6 +91,24 @@ class Outbound:
             taken = self._refuse(error)
         return _ALL if taken == len(frame) else self._keep(frame, taken)
 
+    def lend(self, on_obstructed: OnObstructed) -> Send | None:
+        """The transport's own `send`, until something is in its way; None if something is."""
+        if not self._clear:
+            return None
+        self._on_obstructed = on_obstructed
+        return self._send
+
+    def take_back(self) -> None:
+        """What was lent is not used any more."""
+        self._on_obstructed = None
+
+    def fell_short(self, frame: bytes, taken: int | OSError) -> Sent:
+        """What was lent took only so much of `frame`, or raised."""
+        self._on_obstructed = None  # who tells us of it knows
+        if isinstance(taken, OSError):
+            taken = self._refuse(taken)
+        return self._keep(frame, taken)
+
     def _push_behind(self, frame: bytes) -> Sent:
         """Push what has something in its way."""
         if self._ended or self._busy or not self._push_remainder():
@@ -102,7 +122,7 @@ class Outbound:
             self.refused += 1
             return Sent.FULL
         self._remainder = memoryview(frame)[taken:]
-        self._clear = False
+        self._obstruct()
         self.partial += 1
         if not self._flushing:
             self._flushing = True
@@ -112,7 +132,7 @@ class Outbound:
     def end(self) -> None:
         """Take no more pushes; what was taken is still written."""
         self._ended = True
-        self._clear = False
+        self._obstruct()
 
     async def flush(self) -> None:
         """Wait until the remainder is taken.
@@ -134,7 +154,7 @@ class Outbound:
         """
         async with self._turn:
             self._busy = True
-            self._clear = False
+            self._obstruct()
             try:
                 await self._wait_remainder_taken()
                 if self._ended:
@@ -169,7 +189,7 @@ class Outbound:
             self._close_written = True
             self.end()
         self._remainder = memoryview(data)[taken:]
-        self._clear = False
+        self._obstruct()
         await self._wait_remainder_taken()
 
     async def _wait_remainder_taken(self) -> None:
@@ -204,9 +224,16 @@ class Outbound:
         if not isinstance(error, NOT_NOW):
             # The reader hears of it too, and ends the link with the reason.
             self._broken = True
-            self._clear = False
+            self._obstruct()
             self._remainder = b""
         return 0
+
+    def _obstruct(self) -> None:
+        """Something is in the way: whoever pushes past us must be told."""
+        self._clear = False
+        told, self._on_obstructed = self._on_obstructed, None
+        if told is not None:
+            told()
 
     def _look(self) -> None:
         self._clear = not (self._remainder or self._busy or self._ended or self._broken)

@@ -30,6 +30,9 @@ class SocketLink:
         "_stop",
         "_stuck_at_bytes",
         "_stuck_since",
+        "fell_short",
+        "lend_send",
+        "take_back",
         "try_send",
     )
 
@@ -42,6 +45,9 @@ class SocketLink:
     ) -> None:
         # Sends whole frames without waiting. No method: every link passes here in every tick.
         self.try_send = outbound.push
+        self.lend_send = outbound.lend
+        self.take_back = outbound.take_back
+        self.fell_short = outbound.fell_short
         self._peer = peer
         self._outbound = outbound
         self._bytes_received = bytes_received

@@ -5,6 +5,7 @@ import pytest
 
 from protocol import messages
 from server.gateway import fanout, limits
+from server.gateway.core import Gateway
 
 
 def test_a_client_sees_exactly_what_is_in_its_interest(world) -> None:
@@ -175,3 +176,29 @@ def test_stalls_losses_and_walks_together_end_in_the_truth(world, seed: int) -> 
         assert client.closed is None
         assert client.seen() == world.truth(client)
         assert client.replica.mismatches == 0, "and was never wrong"
+
+
+def test_whoever_is_obstructed_in_a_pause_is_told_everything_once(world, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "LINKS_PER_STEP", 1)
+    clients = [world.join(f"p{n}", 40 + 70 * n, 100) for n in range(8)]
+    dots = [world.add_dot(40 + 70 * n, 110) for n in range(8)]
+    world.tick(3)
+    compose = Gateway.compose_steps
+    pauses = []
+
+    def disturbed(self, tick, now):
+        for pause in compose(self, tick, now):
+            pauses.append(tick)
+            for client in clients[len(pauses) % 2 :: 2]:
+                client.pair.link._obstruct()  # as when a control frame is being written
+            yield pause
+
+    monkeypatch.setattr(Gateway, "compose_steps", disturbed)
+    for _ in range(40):
+        for dot in dots:
+            world.dots[dot].hp = (world.dots[dot].hp + 1) % 100
+            world.dots[dot].x += 0.25
+        world.tick()
+        for client in clients:
+            assert client.seen() == world.truth(client)
+    assert len(pauses) > 80, "nobody was disturbed"

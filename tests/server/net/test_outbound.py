@@ -211,3 +211,48 @@ async def test_a_lost_peer_breaks_the_writers_and_keeps_nothing():
     assert outbound.remainder_bytes == 0, "nobody will ever read it"
     with pytest.raises(trio.BrokenResourceError):
         await outbound.send_all(control(1, 1))
+
+
+class Counting(FakeTransport):
+    """Takes so many bytes of each send."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room = room
+        self.taken = b""
+
+    def send(self, data: bytes | memoryview) -> int:
+        self.taken += bytes(data[: self.room])
+        return min(self.room, len(data))
+
+
+async def test_what_is_lent_is_the_transports_own_until_something_is_in_its_way():
+    transport, told = Counting(1000), []
+    outbound = Outbound(transport)
+    send = outbound.lend(lambda: told.append("busy"))
+    assert send is not None
+    assert send(b"frame") == 5
+    await outbound.send_all(b"a control frame")
+    assert told == ["busy"], "whoever pushes past us is told at once, and once"
+    await outbound.send_all(b"another")
+    assert told == ["busy"]
+    assert outbound.lend(lambda: told.append("end")) is not None, "it is free again"
+    outbound.end()
+    assert told == ["busy", "end"]
+    assert outbound.lend(lambda: None) is None, "nothing follows the end"
+
+
+async def test_the_rest_of_what_was_lent_precedes_everything_else():
+    transport, told = Counting(3), []
+    outbound = Outbound(transport)
+    send = outbound.lend(lambda: told.append("told"))
+    assert send is not None
+    assert outbound.fell_short(b"abcdef", send(b"abcdef")) is Sent.PARTIAL
+    assert not told, "who says it knows it"
+    transport.room = 1000
+    assert outbound.push(b"ghi") is Sent.ALL
+    assert transport.taken == b"abcdefghi"
+    assert outbound.fell_short(b"x", BlockingIOError()) is Sent.FULL
+    assert outbound.push(b"x") is Sent.ALL, "a full transport is not a broken one"
+    assert outbound.fell_short(b"x", ConnectionResetError()) is Sent.FULL
+    assert outbound.push(b"x") is Sent.FULL, "the peer is lost"
