@@ -135,6 +135,7 @@ def _window(job: Job, server: Child, bots: Child) -> dict[str, Any]:
     told, heard = server.ask("stop"), bots.ask("stop")
     cpu = user_after - user + system_after - system
     held = told["hz"] >= rules.HZ_MIN and told["tick_interval_ms_p99"] < rules.TICK_INTERVAL_MS_MAX
+    told_at = heard["messages_per_client_s"]  # a server that skips snapshots does not hold
     return {
         "peer": job.peer,
         **({"mode": job.mode} if job.peer == "shoal" else {}),
@@ -152,7 +153,7 @@ def _window(job: Job, server: Child, bots: Child) -> dict[str, Any]:
         "most_bytes_per_client_s": heard["most_bytes_per_client_s"],
         "rss_mb": round(server.rss_mb(), 1),
         "visible": told.get("visible"),
-        "held": bool(held and heard["live"] == job.clients),
+        "held": bool(held and heard["live"] == job.clients and told_at >= rules.HZ_MIN),
         "foreign": round(busy / seconds - cpu / seconds, 3),
         "bots_cpu": round(bots_cpu / seconds, 3),
         "live": heard["live"],
