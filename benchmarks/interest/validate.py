@@ -70,9 +70,15 @@ class Eye:
         """The client itself."""
         return self.connection.client
 
-    def watch(self) -> None:
-        """Remember each tick's state from now on."""
-        self.client.on_changes = lambda _: self._remember()
+    async def begin(self) -> None:
+        """Wait for the first snapshot, and remember each tick's state from then on."""
+        with trio.move_on_after(_PATIENCE_S):
+            await self.connection.wait_welcomed()
+            self.client.on_changes = lambda _: self._remember()
+            while not self._held:  # noqa: ASYNC110 - a remote process decides
+                await trio.sleep(0.01)
+            return
+        raise Stalled(f"a real client saw nothing within {_PATIENCE_S:g} s")
 
     async def at(self, tick: int) -> dict[int, tuple[int, ...]] | None:
         """The state at `tick`, which must come soon; None if this client was not told of it alone.
@@ -142,9 +148,7 @@ async def _validate(server: Child) -> Verdict:
         eyes = [Eye(server.ready["port"], (1 << 20) + number) for number in range(_CLIENTS)]
         for eye in eyes:
             nursery.start_soon(eye.connection.run)
-            with trio.fail_after(_PATIENCE_S):
-                await eye.connection.wait_welcomed()
-            eye.watch()
+            await eye.begin()
         await trio.sleep(1.0)
         for check in range(_CHECKS):
             for eye in eyes:
@@ -177,9 +181,7 @@ async def _converge(server: Child) -> Converged:
         eyes = [Eye(server.ready["port"], (1 << 20) + number) for number in range(_CLIENTS)]
         for eye in eyes:
             nursery.start_soon(eye.connection.run)
-            with trio.fail_after(_PATIENCE_S):
-                await eye.connection.wait_welcomed()
-            eye.watch()
+            await eye.begin()
         await trio.sleep(5.0)  # they take part while it moves, so there is something to make good
         server.tell("still")
         began = trio.current_time()
