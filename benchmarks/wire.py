@@ -2,13 +2,16 @@
 
     python -m benchmarks.wire                      both modes, 10,000 walkers, 200 ticks
     python -m benchmarks.wire --entities 2000 --check
+    python -m benchmarks.wire --density 300        with 300 in view: fuller parts
 
 The walkers of the interest benchmark, half of them players, whose shard publishes every tick. Every
 update is taken apart into heads (part, baseline, contents), bitmaps (who) and columns (what); the
-same changes are written as JSON and as plain CBOR, a map for each entity. The floor is the
-zero-order entropy of the changes: of (dx, dy) in steps of the wire where positions are sent, of
-(whether it turns, where to) where courses are. A copy that applied every update is compared with
-the world at the end; if it differs, or with `--check` a ratio misses its target, it exits with 1.
+same changes are written as JSON and as plain CBOR: a map for each entity with what changed, and an
+array of all its fields, both with short ids, and silent about who comes into view and who leaves,
+of which updates tell. The floor is the zero-order entropy of the changes: of (dx, dy) in steps of
+the wire where positions are sent, of (whether it turns, where to) where courses are. A replica that
+applied every update is compared with the world at the end; if it differs, or with `--check` a ratio
+misses its target, it exits with 1.
 """
 
 import argparse
@@ -17,7 +20,7 @@ import math
 import random
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -29,10 +32,11 @@ from benchmarks import machine
 from benchmarks.interest import rules
 from benchmarks.interest.game import make_game
 from protocol import cbor
-from protocol.apply import Report
 from protocol.encode import CRC, ENTER, FIELDS, LEAVE, SET, TURN
+from protocol.frame import Frame
 from protocol.geometry import Geometry
 from protocol.parts import CourseRows, KindRows, PartTable
+from protocol.replica import Replica
 from protocol.schema import Kind, Schema
 from sim import World
 from sim.engine import InputIn, TickInput
@@ -40,6 +44,7 @@ from sim.engine import InputIn, TickInput
 __all__ = ["Sections", "entropy_bits", "main", "measure", "take_apart"]
 
 TARGETS: Final = {"motion_ratio": 3.0, "turn_ratio": 2.0}
+_NUMBER: Final = (1 << 40) - 1  # of an entity's id: the rest names who made it
 _TURN_EVERY: Final = round(rules.HZ / rules.PLAYER_TURNS_HZ)
 _NAMES: Final = {CRC: "crc", LEAVE: "leave", ENTER: "enter", TURN: "turn", SET: "set"}
 
@@ -47,12 +52,12 @@ Row = dict[str, int]
 
 
 class Walk:
-    """The world, the table that it is published by, and a copy that is told of every tick."""
+    """The world, the table that it is published by, and a replica that is told of every tick."""
 
-    def __init__(self, entities: int, *, courses: bool) -> None:
+    def __init__(self, entities: int, *, courses: bool, density: float = rules.VISIBLE) -> None:
         self._players = entities // 2
         self._chance = random.Random(1)  # noqa: S311 - for turns, which nobody guesses at
-        side = rules.world_side(entities)
+        side = rules.world_side(entities, density)
         self.game = make_game(side=side, roamers=entities - self._players, courses=courses)
         self.schema = Schema.from_data(self.game.describe())
         self.kind: Kind = self.schema.kinds[0]
@@ -61,7 +66,7 @@ class Walk:
         self._handles = np.zeros(0, np.int64)
         self._ids = np.zeros(0, np.uint64)
         self.table = PartTable(self.schema, self._geometry)
-        self._copy = PartTable(self.schema, self._geometry)
+        self.replica = Replica(self.schema, self._geometry)
 
     @property
     def tick(self) -> int:
@@ -77,9 +82,8 @@ class Walk:
         inputs = [InputIn(s, 0, (self._chance.randrange(rules.HEADINGS),), 0) for s in turning]
         self._world.advance(TickInput(tick=tick, step=tick, joins=joins, inputs=inputs))
         self._write(tick)
-        _, blob, offsets = self.table.encode_changed(tick - 1 or None)
-        base = tick - 1
-        self._copy.apply_frame(blob, offsets, tick, tick, Report(names=False), base=base)
+        keys, blob, offsets = self.table.encode_changed(tick - 1 or None)
+        self.replica.apply_frame(_frame(tick, keys, blob, offsets))
         return [blob[start:end] for start, end in pairwise(offsets.tolist())]
 
     def _write(self, tick: int) -> None:
@@ -110,11 +114,26 @@ class Walk:
         }
 
     def is_copied(self) -> bool:
-        """Whether the copy holds what the table does."""
-        ours, theirs = (table.columns(0) for table in (self.table, self._copy))
-        fields = all(np.array_equal(ours[2][name], theirs[2][name]) for name in ours[2])
-        courses = ours[3] is None or np.array_equal(ours[3], np.asarray(theirs[3]))
-        return bool(np.array_equal(ours[0], theirs[0]) and fields and courses)
+        """Whether the replica holds everybody as the world has them."""
+        truth = self._world.export(0)
+        copy = self.replica.columns(0)
+        ours, theirs = np.argsort(truth.ids), np.argsort(copy.ids)
+        pairs: list[tuple[Any, Any]] = [(truth.ids, copy.ids)]
+        pairs += [(truth.fields[name], copy.fields[name]) for name in truth.fields]
+        if self.kind.course is not None:
+            step = self.kind.course.step
+            places = (np.floor(axis / step + 0.5).astype(np.int64) for axis in (truth.x, truth.y))
+            pairs += zip(places, (copy.x, copy.y), strict=True)
+        equal = all(np.array_equal(a[ours], b[theirs]) for a, b in pairs)
+        return equal and not self.replica.mismatches
+
+
+def _frame(tick: int, keys: Any, blob: bytes, offsets: Any) -> Frame:
+    """What a shard publishes of one tick, on top of the one before."""
+    return Frame(
+        shard=0, epoch=1, tick=tick, step=tick, base=tick - 1, tree_version=1, dilation=1000,
+        keys=keys, offsets=offsets, blob=blob,
+    )  # fmt: skip
 
 
 @attrs.define
@@ -125,6 +144,11 @@ class Sections:
     bitmaps: Counter[str] = attrs.field(factory=Counter)
     columns: Counter[str] = attrs.field(factory=Counter)
     elements: Counter[str] = attrs.field(factory=Counter)
+
+    def shares(self, total: int) -> dict[str, float]:
+        """By section the share that its bitmaps and columns have in `total` bytes."""
+        both = self.bitmaps + self.columns
+        return {name: round(size / total, 3) for name, size in both.most_common()}
 
 
 def take_apart(updates: Iterable[bytes], kind: Kind, sections: Sections) -> None:
@@ -164,13 +188,36 @@ def entropy_bits(counts: Iterable[int]) -> float:
     return float(-(shares * np.log2(shares)).sum())
 
 
-def measure(entities: int, ticks: int, *, courses: bool) -> dict[str, Any]:
+@attrs.define
+class Rows:
+    """The changes as others might write them, in bytes: rows of those that changed."""
+
+    changed: int = 0
+    json: int = 0
+    cbor: int = 0
+    arrays: int = 0
+
+    def add(self, entity: int, was: Row, now: Row, told: Sequence[str]) -> None:
+        """Write a row if one of the fields `told` differs."""
+        news = {name: now[name] for name in told if now[name] != was[name]}
+        if not news:
+            return
+        self.changed += 1
+        self.json += len(json.dumps({"id": entity} | news, separators=(",", ":")))
+        self.cbor += len(cbor.dumps({"id": entity} | news))
+        self.arrays += len(cbor.dumps([entity, *(now[name] for name in told)]))
+
+
+def measure(
+    entities: int, ticks: int, *, courses: bool, density: float = rules.VISIBLE
+) -> dict[str, Any]:
     """One mode."""
-    walk = Walk(entities, courses=courses)
+    walk = Walk(entities, courses=courses, density=density)
+    told = ("heading", "hp") if courses else ("x", "y", "heading", "hp")
     for _ in range(3):
         walk.step()
     sections, moves, turns = Sections(), Counter[tuple[int, int]](), Counter[int]()
-    total = changed = as_json = as_cbor = 0
+    total, rows = 0, Rows()
     before = walk.rows()
     for _ in range(ticks):
         updates = walk.step()
@@ -179,31 +226,30 @@ def measure(entities: int, ticks: int, *, courses: bool) -> dict[str, Any]:
         take_apart(updates, walk.kind, sections)
         for entity, row in now.items():
             was = before[entity]
-            moved = row["x"] - was["x"], row["y"] - was["y"]
-            moves[moved] += 1
+            moves[row["x"] - was["x"], row["y"] - was["y"]] += 1
             if row["heading"] != was["heading"]:
                 turns[row["heading"]] += 1
-            told = ("heading", "hp") if courses else ("x", "y", "heading", "hp")
-            news = {name: row[name] for name in told if row[name] != was[name]}
-            if news:
-                changed += 1
-                as_json += len(json.dumps({"id": entity} | news, separators=(",", ":")))
-                as_cbor += len(cbor.dumps({"id": entity} | news))
+            rows.add(entity & _NUMBER, was, row, told)
         before = now
         _progress(walk.tick)
     _, keyframe, _ = walk.table.encode_changed(None)
+    changed = rows.changed
     result = {
         "mode": "courses" if courses else "positions",
         "entities": entities,
+        "density": density,
         "ticks": ticks,
         "changed_per_tick": round(changed / ticks, 1),
+        "bytes_per_entity_tick": round(total / entities / ticks, 3),
         "bytes_per_changed": round(total / changed, 2),
-        "json_bytes_per_changed": round(as_json / changed, 2),
-        "cbor_bytes_per_changed": round(as_cbor / changed, 2),
+        "json_bytes_per_changed": round(rows.json / changed, 2),
+        "cbor_bytes_per_changed": round(rows.cbor / changed, 2),
+        "cbor_arrays_bytes_per_changed": round(rows.arrays / changed, 2),
         "keyframe_bytes_per_entity": round(len(keyframe) / entities, 2),
         "heads_share": round(sections.heads / total, 3),
         "bitmaps_share": round(sections.bitmaps.total() / total, 3),
         "columns_share": round(sections.columns.total() / total, 3),
+        "shares_by_section": sections.shares(total),
         "valid": walk.is_copied(),
     }
     if courses:
@@ -213,9 +259,11 @@ def measure(entities: int, ticks: int, *, courses: bool) -> dict[str, Any]:
 
 
 def _move_figures(sections: Sections, moves: Counter[tuple[int, int]]) -> dict[str, float]:
+    """Who moves into another cell is told of as one who enters, and does not count."""
     floor = entropy_bits(moves.values()) / 8
-    told = (sections.columns["x"] + sections.columns["y"]) / moves.total()
-    bitmaps = (sections.bitmaps["x"] + sections.bitmaps["y"]) / moves.total()
+    stayed = moves.total() - sections.elements["enter"]
+    told = (sections.columns["x"] + sections.columns["y"]) / stayed
+    bitmaps = (sections.bitmaps["x"] + sections.bitmaps["y"]) / stayed
     return {
         "motion_floor_bytes": round(floor, 3),
         "motion_bytes": round(told, 3),
@@ -242,7 +290,7 @@ def _turn_figures(sections: Sections, turns: Counter[int], chances: int) -> dict
 
 def misses(result: dict[str, Any]) -> list[str]:
     """What is wrong with a result, in words."""
-    wrong = [] if result["valid"] else [f"{result['mode']}: the copy differs from the world"]
+    wrong = [] if result["valid"] else [f"{result['mode']}: the replica differs from the world"]
     for name, most in TARGETS.items():
         if not math.isnan(ratio := result.get(name, math.nan)) and ratio > most:
             wrong.append(f"{result['mode']}: {name} is {ratio}, not at most {most}")
@@ -263,12 +311,15 @@ def main() -> None:
     )
     parser.add_argument("--entities", type=int, default=10_000)
     parser.add_argument("--ticks", type=int, default=200)
+    parser.add_argument(
+        "--density", type=float, default=rules.VISIBLE, help="entities in a block of 3 x 3 cells"
+    )
     parser.add_argument("--check", action="store_true", help="exit with 1 if a target is missed")
     options = parser.parse_args()
     print(json.dumps({"machine": machine.describe()}), flush=True)
     wrong = []
     for courses in (False, True):
-        result = measure(options.entities, options.ticks, courses=courses)
+        result = measure(options.entities, options.ticks, courses=courses, density=options.density)
         print(json.dumps(result), flush=True)
         wrong += misses(result) if options.check or not result["valid"] else []
     if wrong:

@@ -19,7 +19,10 @@ def test_every_byte_of_an_update_is_head_bitmap_or_column(courses: bool) -> None
         sections = wire.Sections()
         wire.take_apart(updates, walk.kind, sections)
         parts = (sections.heads, sections.bitmaps.total(), sections.columns.total())
-        assert sum(parts) == sum(map(len, updates))
+        total = sum(map(len, updates))
+        assert sum(parts) == total
+        shares = sections.heads / total + sum(sections.shares(total).values())
+        assert shares == pytest.approx(1.0, abs=0.01)
     assert walk.is_copied()
 
 
@@ -34,3 +37,32 @@ def test_a_ratio_that_misses_its_target_is_named() -> None:
 def test_differences_of_positions_are_counted_once() -> None:
     result = wire.measure(60, 25, courses=False)
     assert result["motion_bytes"] == pytest.approx(2.0, abs=0.2), "a byte for x and one for y"
+
+
+def test_a_replica_that_missed_a_tick_is_not_valid() -> None:
+    walk = wire.Walk(60, courses=True)
+    for _ in range(5):
+        walk.step()
+    assert walk.is_copied()
+    walk.replica.apply_frame = lambda _: None
+    for _ in range(5):
+        walk.step()
+    assert not walk.is_copied()
+
+
+def test_rows_hold_what_changed_and_nobody_else() -> None:
+    rows = wire.Rows()
+    was = {"x": 3, "y": 4, "heading": 5}
+    rows.add(7, was, was, ("x", "y"))
+    rows.add(7, was, was | {"heading": 6}, ("x", "y"))
+    assert rows == wire.Rows(), "nothing that is told of changed"
+    rows.add(7, was, was | {"y": 10}, ("x", "y"))
+    assert rows.changed == 1
+    assert rows.json == len('{"id":7,"y":10}')
+    assert rows.cbor == len(bytes.fromhex("a2 62 6964 07 61 79 0a"))
+    assert rows.arrays == len(bytes.fromhex("83 07 03 0a"))
+
+
+def test_a_crowded_world_has_less_heads() -> None:
+    thin, crowded = (wire.measure(60, 10, courses=False, density=density) for density in (10, 60))
+    assert crowded["heads_share"] < thin["heads_share"]
