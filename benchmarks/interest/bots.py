@@ -11,6 +11,7 @@ Commands: `start`, `stop`. The first line comes when everybody plays.
 
 import argparse
 import gc
+import os
 import resource
 import select
 import socket
@@ -217,7 +218,7 @@ class Crowd:
     # --- commands --------------------------------------------------------------------------------
 
     def _obey(self) -> bool:
-        data = sys.stdin.buffer.raw.read(4096)
+        data = os.read(sys.stdin.fileno(), 4096)
         if not data:
             return False
         for command in data.decode().split():

@@ -51,7 +51,7 @@ def medians(results: Sequence[Result]) -> Result:
         for name in _FIGURES
         if (values := [each[name] for each in results if each.get(name) is not None])
     }
-    same = {
+    same: Result = {
         name: first[name]
         for name in ("peer", "mode", "clients", "roamers", "input_hz")
         if name in first

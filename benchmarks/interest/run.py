@@ -13,7 +13,7 @@ from benchmarks.interest import peers, rules
 from benchmarks.interest.children import Child, core_busy_s, python
 from benchmarks.interest.validate import Stalled, converge, validate
 from server.gateway import limits
-from server.gateway.config import GatewayConfig
+from server.settings import Settings
 
 __all__ = ["InvalidRunError", "Job", "run"]
 
@@ -170,7 +170,7 @@ def _converged(job: Job, server: Child) -> dict[str, Any]:
 
 def _crowd_figures(job: Job, result: dict[str, Any], server: Child) -> dict[str, Any]:
     """Whether all kept to the budget, and how long until everybody is seen where they stand."""
-    steady: float = attrs.fields(GatewayConfig).client_bytes_per_s.default
+    steady = Settings().client_bytes_per_s
     budget = steady * (1 + limits.BUDGET_BURST / rules.HZ / job.seconds)
     return {
         "budget_bytes_per_client_s": round(budget),

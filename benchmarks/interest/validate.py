@@ -157,9 +157,11 @@ async def _validate(server: Child) -> Verdict:
             await trio.sleep(0.15)
         crcs = [eye.client.statistics() for eye in eyes]
         nursery.cancel_scope.cancel()
-    totals = np.array([attrs.astuple(verdict)[:4] for verdict in verdicts]).sum(axis=0).tolist()
     return Verdict(
-        *totals,
+        checks=sum(verdict.checks for verdict in verdicts),
+        missing=sum(verdict.missing for verdict in verdicts),
+        surplus=sum(verdict.surplus for verdict in verdicts),
+        different=sum(verdict.different for verdict in verdicts),
         crc_checks=sum(each.crc_checks for each in crcs),
         crc_mismatches=sum(each.mismatches for each in crcs),
         visible=round(float(np.mean([verdict.visible for verdict in verdicts])), 1),

@@ -8,8 +8,7 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -35,14 +34,9 @@ def short_of_nothing() -> None:
         pytest.skip(f"not installed in benchmarks/peers: {', '.join(missing)}")
 
 
-@contextmanager
-def running(name: str, **options: object) -> Iterator[Child]:
-    """A peer that leaves no pipe open."""
-    with Child.running(peers.command(name, options), core=0) as child:
-        yield child
-    for pipe in (child._process.stdout, child._process.stderr):
-        assert pipe is not None
-        pipe.close()
+def running(name: str, **options: object) -> AbstractContextManager[Child]:
+    """A peer that ends with the block."""
+    return Child.running(peers.command(name, options), core=0)
 
 
 def raw_client(port: int) -> socket.socket:
