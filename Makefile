@@ -52,6 +52,8 @@ bench-full: bench bench-peer ## everything, with the plots under docs/ (about an
 	$(RUN)/python -m benchmarks.interest --find-max --input-hz 20
 	$(RUN)/python -m benchmarks.interest --clients 1000 --crowd
 	$(RUN)/python -m benchmarks.interest --clients 1000 --crowd --mode positions
+	$(RUN)/python -m benchmarks.interest --clients 1000 --crowd --mode positions \
+	  --client-bytes-per-s 16384
 	$(PIP) install --constraint constraints.txt --editable '.[plot]'
 	$(RUN)/python -m benchmarks.growth
 

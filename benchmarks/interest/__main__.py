@@ -5,6 +5,9 @@
     python -m benchmarks.interest --find-max --against colyseus         the most that each holds
     python -m benchmarks.interest --clients 3200 --against floor        beside a bare sender
     python -m benchmarks.interest --clients 1000 --crowd                all of them in one cell
+    python -m benchmarks.interest --clients 1000 --crowd --mode positions --client-bytes-per-s 16384
+
+A thousand in one cell need less than the usual budget; with the tighter one they are thinned.
 
 Each run prints one JSON line, and the whole ends with one more: medians and ratios (Shoal / peer).
 The server has core 0 for itself, the bots core 1: let nothing else run. Every run ends with real
@@ -22,6 +25,7 @@ from benchmarks import machine
 from benchmarks.interest import compare, peers, rules
 from benchmarks.interest.children import ChildFailedError
 from benchmarks.interest.run import InvalidRunError, Job, run
+from server.settings import Settings
 
 _GUESS: Final = {"shoal": 4000, "colyseus": 800}
 
@@ -47,6 +51,7 @@ def _run(options: argparse.Namespace) -> None:
         mode=options.mode,
         input_hz=options.input_hz,
         seconds=options.seconds,
+        client_bytes_per_s=options.client_bytes_per_s,
     )
     if options.crowd:
         _crowd(ours)
@@ -151,6 +156,8 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--against", choices=("colyseus", "floor"))
     parser.add_argument("--find-max", action="store_true")
     parser.add_argument("--crowd", action="store_true", help="all clients in one cell")
+    budget = Settings().client_bytes_per_s
+    parser.add_argument("--client-bytes-per-s", type=int, default=budget, help="a client's budget")
     parser.add_argument("--guess", type=int, help="where the search for the most begins")
     parser.add_argument("--precision", type=float, default=0.04, help="of the search, as a share")
     return parser.parse_args()

@@ -45,6 +45,7 @@ class Job:
     floor_bytes: int = 600
     check: bool = True
     crowd: bool = False
+    client_bytes_per_s: int = Settings().client_bytes_per_s
 
     @property
     def side(self) -> float:
@@ -62,7 +63,11 @@ class Job:
         """What starts the server."""
         if self.peer == "shoal":
             argv = python(
-                "benchmarks.interest.server", roamers=self.roamers, side=self.side, mode=self.mode
+                "benchmarks.interest.server",
+                roamers=self.roamers,
+                side=self.side,
+                mode=self.mode,
+                client_bytes_per_s=self.client_bytes_per_s,
             )
             return [*argv, "--crowd"] if self.crowd else argv
         if self.peer == "floor":
@@ -170,7 +175,7 @@ def _converged(job: Job, server: Child) -> dict[str, Any]:
 
 def _crowd_figures(job: Job, result: dict[str, Any], server: Child) -> dict[str, Any]:
     """Whether all kept to the budget, and how long until everybody is seen where they stand."""
-    steady = Settings().client_bytes_per_s
+    steady = job.client_bytes_per_s
     budget = steady * (1 + limits.BUDGET_BURST / rules.HZ / job.seconds)
     return {
         "budget_bytes_per_client_s": round(budget),

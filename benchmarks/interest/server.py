@@ -57,6 +57,7 @@ class Server:
             seed=options.seed,
             clients_max=20_000,
             clients_per_address_max=20_000,
+            client_bytes_per_s=options.client_bytes_per_s,
             log_level="warning",
         )
         async with trio.open_nursery() as nursery:
@@ -157,6 +158,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mode", choices=("courses", "positions"), default="courses")
     parser.add_argument("--crowd", action="store_true", help="everybody in one cell")
+    budget = Settings().client_bytes_per_s
+    parser.add_argument("--client-bytes-per-s", type=int, default=budget, help="a client's budget")
     options = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

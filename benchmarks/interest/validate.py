@@ -17,9 +17,11 @@ import numpy as np
 import trio
 
 from benchmarks.interest import rules
+from benchmarks.interest.ages import Ages
 from benchmarks.interest.children import Child, ChildFailedError
 from client_demo.connection import Connection
 from protocol.client import Client
+from protocol.replica import Changes
 
 __all__ = ["Converged", "Stalled", "Verdict", "converge", "validate"]
 
@@ -27,6 +29,8 @@ _CLIENTS: Final = 3
 _CHECKS: Final = 8  # of each client
 _KEPT_TICKS: Final = 100
 _PATIENCE_S: Final = 20.0
+_CONVERGE_S: Final = 5.0  # a crowd that stands still is seen where it stands by then
+_WATCH_S: Final = 5.0  # a crowd that moves
 
 T = TypeVar("T")
 
@@ -63,6 +67,7 @@ class Eye:
         self.connection = Connection(
             f"ws://127.0.0.1:{port}", partial(Client, name=str(number), playback=False)
         )
+        self.ages = Ages()
         self._held: OrderedDict[int, dict[int, tuple[int, ...]]] = OrderedDict()
 
     @property
@@ -80,6 +85,11 @@ class Eye:
             return
         raise Stalled(f"a real client saw nothing within {_PATIENCE_S:g} s")
 
+    def watch_ages(self) -> None:
+        """See how old parts become, too, from now on."""
+        self.ages = Ages()
+        self.client.on_changes = self._remember_and_age
+
     async def at(self, tick: int) -> dict[int, tuple[int, ...]] | None:
         """The state at `tick`, which must come soon; None if this client was not told of it alone.
 
@@ -96,6 +106,11 @@ class Eye:
     def turn(self, heading: float) -> None:
         """Send an input."""
         self.client.send_input("Turn", {"heading": heading}, trio.current_time())
+
+    def _remember_and_age(self, changes: Changes) -> None:
+        assert self.client.replica is not None
+        self.ages.note(self.client.replica, changes)
+        self._remember()
 
     def _remember(self) -> None:
         replica = self.client.replica
@@ -124,12 +139,12 @@ def validate(server: Child) -> Verdict:
     return _run(_validate, server)
 
 
-def converge(server: Child) -> "Converged":
+def converge(server: Child, *, watch_s: float = _WATCH_S) -> "Converged":
     """Join a few clients to a crowd, have it stand still, and wait until each holds the truth.
 
-    Raises Stalled, and ChildFailedError.
+    Before it stands still they watch it for `watch_s`. Raises Stalled, and ChildFailedError.
     """
-    return _run(_converge, server)
+    return _run(partial(_converge, watch_s=watch_s), server)
 
 
 def _run(check: Callable[[Child], Awaitable[T]], server: Child) -> T:
@@ -170,26 +185,35 @@ async def _validate(server: Child) -> Verdict:
 
 @attrs.frozen
 class Converged:
-    """After how many seconds all clients held the truth of a crowd that stands still."""
+    """How long until all clients held the truth of a crowd that stands still.
+
+    While it moved, the part that had to wait longest until a client was told of it again waited for
+    `oldest_part_ticks`.
+    """
 
     entities: int
+    oldest_part_ticks: int
     seconds_to_converge: float
     crc_checks: int
     crc_mismatches: int
 
 
-async def _converge(server: Child) -> Converged:
+async def _converge(server: Child, *, watch_s: float) -> Converged:
     async with trio.open_nursery() as nursery:
         eyes = [Eye(server.ready["port"], (1 << 20) + number) for number in range(_CLIENTS)]
         for eye in eyes:
             nursery.start_soon(eye.connection.run)
             await eye.begin()
-        await trio.sleep(5.0)  # they take part while it moves, so there is something to make good
+        await trio.sleep(1.0)  # all parts are here by then
+        for eye in eyes:
+            eye.watch_ages()
+        await trio.sleep(watch_s)  # it moves, so that there is something to make good
+        oldest = max(eye.ages.oldest_ticks for eye in eyes)
         server.tell("still")
         began = trio.current_time()
         seen = 0
         for eye in eyes:
-            seen = await _see_all(server, eye, began + _PATIENCE_S)
+            seen = await _see_all(server, eye, began + _CONVERGE_S)
         seconds = trio.current_time() - began
         crcs = [eye.client.statistics() for eye in eyes]
         nursery.cancel_scope.cancel()
@@ -197,7 +221,7 @@ async def _converge(server: Child) -> Converged:
     if mismatches:
         raise Stalled(f"{mismatches} checksums of real clients differed")
     checks = sum(each.crc_checks for each in crcs)
-    return Converged(seen, round(seconds, 2), checks, mismatches)
+    return Converged(seen, oldest, round(seconds, 2), checks, mismatches)
 
 
 async def _see_all(server: Child, eye: Eye, deadline: float) -> int:
