@@ -4,9 +4,10 @@
     python -m benchmarks.growth --plot                 plot what docs/growth.json has
 
 It runs the interest benchmark at rising numbers of clients, and of roamers with 200 clients, and
-the simulation benchmark at rising numbers of entities; every run is validated, and one that fails
-ends it with 1. Plots need matplotlib (`pip install 'shoal[plot]'`); without it they are left out.
-Leave the machine alone meanwhile: it takes about half an hour.
+the simulation benchmark at rising numbers of entities. Every run is validated; one that fails ends
+its curve, and all with 1 when the others are done. Figures are written after each run. Plots need
+matplotlib (`pip install 'shoal[plot]'`); without it they are left out. Leave the machine alone
+meanwhile: it takes about half an hour.
 """
 
 import argparse
@@ -14,7 +15,8 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -58,43 +60,71 @@ def measure(
     entities: str,
     seconds: float,
     log: Callable[[str], None],
+    save: Callable[[Figures], None] = lambda _: None,
 ) -> Figures:
-    """All runs. Raises InvalidRunError, ChildFailedError, and CalledProcessError."""
-    figures: Figures = {"machine": machine.describe(), "clients": {}, "roamers": {}}
-    for peer, sizes in clients.items():
-        jobs = [Job(peer=peer, clients=n, roamers=n, seconds=seconds) for n in sizes]
-        figures["clients"][peer] = _run_all(jobs, log)
-    for peer, sizes in roamers.items():
-        few = _FEW_CLIENTS
-        jobs = [Job(peer=peer, clients=few, roamers=n, seconds=seconds) for n in sizes]
-        figures["roamers"][peer] = _run_all(jobs, log)
+    """All runs; `save` is given what there is after each.
+
+    A run that fails ends its curve, not the others; what happened stands in `failed`. Raises
+    CalledProcessError when the simulation benchmark fails.
+    """
+    figures: Figures = {
+        "machine": machine.describe(), "clients": {}, "roamers": {}, "simulation": [], "failed": []
+    }  # fmt: skip
+    jobs = {
+        "clients": {
+            peer: [Job(peer=peer, clients=n, roamers=n, seconds=seconds) for n in sizes]
+            for peer, sizes in clients.items()
+        },
+        "roamers": {
+            peer: [Job(peer=peer, clients=_FEW_CLIENTS, roamers=n, seconds=seconds) for n in sizes]
+            for peer, sizes in roamers.items()
+        },
+    }
+    for growing, by_peer in jobs.items():
+        for peer, rising in by_peer.items():
+            results = figures[growing][peer] = []
+            for result in _run_all(rising, figures["failed"], log):
+                results.append(result)
+                save(figures)
     log(f"simulation: {entities} entities")
     argv = [*python("benchmarks.simulation", entities=entities), "--json"]
     lines = subprocess.run(argv, cwd=ROOT, check=True, capture_output=True, text=True).stdout
     figures["simulation"] = [json.loads(line) for line in lines.splitlines()[1:]]
+    save(figures)
     return figures
 
 
-def _run_all(jobs: Iterable[Job], log: Callable[[str], None]) -> list[Figures]:
-    """The runs of one peer, up to the first that it does not hold."""
-    results: list[Figures] = []
+def _run_all(
+    jobs: Iterable[Job], failed: list[str], log: Callable[[str], None]
+) -> Iterator[Figures]:
+    """The runs of one peer, up to the first that it does not hold, or that fails."""
     for job in jobs:
-        result = run(job, log)
-        results.append(result)
+        try:
+            result = run(job, log)
+        except (ChildFailedError, InvalidRunError) as error:
+            log(str(error))
+            failed.append(f"{job.peer}, {job.clients} clients, {job.roamers} roamers: {error}")
+            return
         log(json.dumps({name: result[name] for name in ("cpu_s_per_s", "held")}))
+        yield result
         if not result["held"]:
-            break
-    return results
+            return
 
 
 def summary(figures: Figures) -> Figures:
-    """How fast cost grows, over the larger half of the sizes that are held."""
-    growth: Figures = {}
-    for peer, results in figures["clients"].items():
-        held = [each for each in results if each["held"]]
-        growth[f"growth_by_clients_{peer}"] = _growth(held, "clients", "cpu_s_per_s")
-    growth["growth_by_entities"] = _growth(figures["simulation"], "entities", "total_ms")
-    return growth
+    """How fast cost grows over the larger half of the sizes that are held: 1 is linear.
+
+    Of what grows, by peer; None where fewer than two sizes are held.
+    """
+    exponents: dict[str, dict[str, float | None]] = {
+        growing: {
+            peer: _growth([each for each in results if each["held"]], growing, "cpu_s_per_s")
+            for peer, results in figures[growing].items()
+        }
+        for growing in ("clients", "roamers")
+    }
+    exponents["entities"] = {"shoal": _growth(figures["simulation"], "entities", "total_ms")}
+    return {"growth_exponent": exponents}
 
 
 def _growth(results: Sequence[Figures], size: str, cost: str) -> float | None:
@@ -124,8 +154,8 @@ def plot(figures: Figures, folder: Path) -> list[Path]:
     by_roamers.set_title("CPU by what is in the world", fontsize=10)
     sizes = [each["entities"] for each in figures["simulation"]]
     costs = [each["total_ms"] for each in figures["simulation"]]
-    by_entities.loglog(sizes, costs, "o-", color=_COLOURS["shoal"], label="Shoal")
     linear = [costs[-1] * size / sizes[-1] for size in sizes]
+    by_entities.loglog(sizes, costs, "o-", color=_COLOURS["shoal"], label="Shoal")
     by_entities.loglog(sizes, linear, ":", color="grey", label="linear")
     by_entities.set_xlabel("moving entities in one shard")
     by_entities.set_ylabel("step and replicate, ms a tick")
@@ -148,11 +178,12 @@ def _curves(axes: Any, by_peer: dict[str, list[Figures]], size: str) -> None:
         for each in results:
             if not each["held"]:
                 axes.plot(each[size], each["cpu_s_per_s"], "x", color=_COLOURS[peer])
-    axes.set_ylabel("CPU of one core")
+    axes.set_ylabel("CPU, seconds a second")
     axes.set_ylim(0, 1.05)
     axes.set_xlim(0)
     axes.grid(alpha=0.3)
-    axes.legend(title="held (x: not held)")
+    if by_peer:
+        axes.legend(title="held (x: not held)")
 
 
 # --- the command ---------------------------------------------------------------------------------
@@ -164,23 +195,27 @@ def main() -> None:
     target = options.folder / "growth.json"
     try:
         if not options.plot:
-            figures = measure(*_sizes(options), options.entities, options.seconds, _log)
             options.folder.mkdir(exist_ok=True)
-            target.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+            save = partial(_save, target)
+            measure(*_sizes(options), options.entities, options.seconds, _log, save)
         figures = json.loads(target.read_text(encoding="utf-8"))
         print(json.dumps({"machine": figures["machine"]} | summary(figures)), flush=True)
         for path in plot(figures, options.folder):
             _log(f"wrote {path.name}")
     except ImportError:
         _log("matplotlib is not here, so nothing is plotted: pip install 'shoal[plot]'")
-    except (InvalidRunError, ChildFailedError) as error:
-        sys.exit(str(error))
     except subprocess.CalledProcessError as error:
-        sys.exit(f"the simulation benchmark failed:\n{error.stderr}")
+        sys.exit(f"the simulation benchmark failed:\n{error.stderr or error.stdout}")
     except FileNotFoundError:
         sys.exit(f"there is no {target}: measure first")
     except KeyboardInterrupt:
         sys.exit("\ninterrupted")
+    if figures["failed"]:
+        sys.exit("\n".join(figures["failed"]))
+
+
+def _save(target: Path, figures: Figures) -> None:
+    target.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 def _sizes(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
