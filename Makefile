@@ -35,9 +35,9 @@ check: develop ## lint, types and import contracts
 	$(RUN)/lint-imports
 
 bench: develop ## what a tick, the wire, a connection and 200 clients cost (a few minutes)
-	$(RUN)/python -m benchmarks.simulation
+	$(RUN)/python -m benchmarks.simulation --json
 	$(RUN)/python -m benchmarks.wire --check
-	$(RUN)/python -m benchmarks.connections
+	$(RUN)/python -m benchmarks.connections --json
 	$(RUN)/python -m benchmarks.interest --clients 200
 
 bench-peer: develop ## Shoal and Colyseus side by side: cost, bytes, and the most that each holds
