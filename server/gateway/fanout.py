@@ -19,7 +19,6 @@ from protocol.messages import snapshot_head
 from server.gateway import limits
 from server.gateway.baseline import Baseline
 from server.gateway.bodies import Bodies, Body
-from server.gateway.events import messages_of
 from server.gateway.feed import Feed, NotNowError
 from server.gateway.followers import Followers
 from server.gateway.interest import Interest
@@ -27,9 +26,9 @@ from server.gateway.lateness import Flows
 from server.gateway.links import LinkState
 from server.gateway.news import News
 from server.gateway.ontime import OnTime
-from server.gateway.prebuilt import Prebuilt
+from server.gateway.shared import Shared, Tails
 from server.gateway.streams import Streams, warm
-from server.net.frames import binary_header, payload_of
+from server.net import frames
 from server.net.link import Send, Sent
 
 __all__ = ["FanOut", "FanOutCounters"]
@@ -73,12 +72,7 @@ class FanOut:
         self._chained = self._bodies.chained
         self._news = news
         self._broadcast = broadcast
-        self._has_tail = bool(news or broadcast)
-        self._head = snapshot_head(tick)
-        self._shared: dict[Interest, tuple[int, bytes]] = {}
-        self._built: Prebuilt | None = None
-        self._places: dict[Interest, int] = {}
-        self._tails: dict[Interest, bytes] = {}
+        self._shared = Shared(tick, self._bodies, previous, streams, Tails(news, broadcast))
         self._counters = counters
         self._feeds = feeds
         self._streams = streams
@@ -111,14 +105,14 @@ class FanOut:
         on_time = self._on_time
         for state in on_time.late(self._flows, now):
             on_time.leave(state)
-        on_time.with_report = self._with_report
+        on_time.with_report = self._shared.with_report
         on_time.begin(self.baseline)
         sent, counts, sizes = self._sent, self._counts, self._sizes
         pause_at = limits.LINKS_PER_STEP
         groups = on_time.groups()
-        self._prebuild([interest for interest, _ in groups])
+        self._shared.prebuild([interest for interest, _ in groups])
         for interest, members in groups:
-            frame = self._frame(interest) if self._chained else b""
+            frame = self._shared.frame(interest) if self._chained else b""
             if not frame:
                 for state in on_time.states(members):
                     on_time.leave(state)
@@ -209,10 +203,10 @@ class FanOut:
         return not state.special and state.report is None and state.private is None
 
     def _write_plain(self, state: LinkState, interest: Interest, now: float) -> None:
-        body = self._body_of(interest)
-        if body is None:  # it has become a crowd
+        frame = self._shared.frame(interest, state.report)
+        if not frame:  # it has become a crowd
             self._write_follower(state, interest, now)
-        elif self._send(state, _joined(snapshot_head(self._tick, state.report), *body)):
+        elif self._send(state, frame):
             state.report = None
             state.baseline = self.baseline
         else:
@@ -223,10 +217,7 @@ class FanOut:
         if not state.special and state.private is None:
             groups = self._followers.shared(state, interest)
             if groups is not None:
-                head = snapshot_head(self._tick, state.report)
-                tail = self._tail(interest) if self._has_tail else b""
-                data = b"".join((binary_header(len(head) + len(groups)), head, groups, tail))
-                if self._send(state, data):
+                if self._send(state, self._shared.framed(interest, groups, state.report)):
                     state.report = None
                     state.baseline = self.baseline
                 else:
@@ -235,66 +226,6 @@ class FanOut:
         told = self._followers.tell(state, interest)
         if self._write_exception(state, interest, Body(told.groups, told.dropped), now):
             state.follows, state.lags = told.follows, told.lags
-
-    # --- what all links with an interest are sent ------------------------------------------------
-
-    def _prebuild(self, interests: list[Interest]) -> None:
-        """Make the frames of nearly all interests at once."""
-        if self._streams.calm:
-            self._built = self._bodies.prebuilt(interests, self._head)
-            if self._built is not None:
-                self._places = {interest: place for place, interest in enumerate(interests)}
-
-    def _prebuilt(self, interest: Interest) -> tuple[Prebuilt, int] | None:
-        """Where what was made for an interest is; None if it must be made, or looked at, alone."""
-        place = self._places.get(interest)
-        if place is None or self._built is None:
-            return None
-        size = self._built.size(place)
-        return (self._built, place) if 0 < size <= self._streams.budget_bytes else None
-
-    def _frame(self, interest: Interest) -> bytes:
-        """What everybody on time with an interest is sent, unless there is something to report.
-
-        Nothing for an interest that is not told everything at every tick.
-        """
-        found = self._prebuilt(interest)
-        if found is not None:
-            built, place = found
-            frame = built.frame(place)
-            return frame + self._tail(interest) if self._has_tail else frame
-        body = self._body_of(interest)
-        return b"" if body is None else _joined(self._head, *body)
-
-    def _with_report(self, frame: bytes, report: tuple[int, int]) -> bytes:
-        """A frame of `_frame` with a report in its head."""
-        start, end = payload_of(frame)
-        head = snapshot_head(self._tick, report)
-        groups, tail = frame[start + len(self._head) : end], frame[end:]
-        return b"".join((binary_header(len(head) + len(groups)), head, groups, tail))
-
-    def _body_of(self, interest: Interest) -> tuple[int, bytes] | None:
-        """What follows the head of a snapshot: the length of its groups; the groups, and whatever
-        messages come after it. None for an interest that is not told everything at every tick.
-        """
-        body = self._shared.get(interest)
-        if body is None:
-            found = self._prebuilt(interest)
-            groups = found[0].groups(found[1]) if found is not None else self._made(interest)
-            if groups is None:
-                return None
-            tail = self._tail(interest) if self._has_tail else b""
-            body = self._shared[interest] = len(groups), groups + tail
-        return body
-
-    def _made(self, interest: Interest) -> bytes | None:
-        """The groups for an interest by itself, or None."""
-        if self._streams.of(interest) is not None:
-            return None
-        groups = self._bodies.shared(interest)
-        if self._streams.crowded(interest, len(groups), self._previous.positions):
-            return None
-        return groups
 
     # --- exceptions ------------------------------------------------------------------------------
 
@@ -305,10 +236,8 @@ class FanOut:
         self._counters.exceptions += 1
         self._queue_news(state)
         head = snapshot_head(self._tick, state.report, state.private, body.dropped)
-        messages = [*state.outbox]
-        messages += [binary_header(len(head) + len(body.groups)), head, body.groups]
-        for message in state.events.messages(now):
-            messages += [binary_header(len(message)), message]
+        messages = [*state.outbox, frames.frame(head, body.groups)]
+        messages += [frames.frame(message) for message in state.events.messages(now)]
         scores = self._broadcast or state.scores
         if scores:
             messages.append(scores)
@@ -368,18 +297,6 @@ class FanOut:
         self._sizes.append(len(data))
         return True
 
-    def _tail(self, interest: Interest) -> bytes:
-        tail = self._tails.get(interest)
-        if tail is None:
-            tail = self._tails[interest] = self._events_of(interest) + self._broadcast
-        return tail
-
-    def _events_of(self, interest: Interest) -> bytes:
-        frames = []
-        for message in messages_of(self._news.of(interest)):
-            frames += [binary_header(len(message)), message]
-        return b"".join(frames)
-
 
 def _send_to_all(frame: bytes, members: Mapping[int, Send]) -> list[tuple[int, int | OSError]]:
     """Send a frame to all; gives those that did not take all of it, and how much they did."""
@@ -394,11 +311,6 @@ def _send_to_all(frame: bytes, members: Mapping[int, Send]) -> list[tuple[int, i
             if taken != size:
                 short.append((row, taken))
     return short
-
-
-def _joined(head: bytes, size: int, body: bytes) -> bytes:
-    """A snapshot as a frame, and what comes after it; `size` is that of its groups."""
-    return b"".join((binary_header(len(head) + size), head, body))
 
 
 _NOTHING = Baseline(0, {})
