@@ -20,7 +20,7 @@ from protocol.messages import group
 from server.gateway.baseline import Baseline, Position
 from server.gateway.feed import Feed, NotNowError
 from server.gateway.interest import Interest
-from server.gateway.prebuilt import Prebuilt, prebuild
+from server.gateway.prebuilt import Plan, Prebuilt, prebuild
 
 __all__ = ["Bodies", "Body"]
 
@@ -110,16 +110,16 @@ class Bodies:
             groups += self._groups(feed, cells, kept, baseline)
         return Body(self._assemble(groups), tuple(sorted(known - kept)))
 
-    def prebuilt(self, interests: list[Interest], head: bytes) -> Prebuilt | None:
-        """Whole frames for `interests`, if every feed is chained and nobody strays."""
-        if not self.chained or self._fresh_strays or any(i.everything for i in interests):
+    def prebuilt(self, plan: Plan, head: bytes) -> Prebuilt | None:
+        """Whole frames for the plan's interests, if every feed is chained and nobody strays."""
+        if not self.chained or self._fresh_strays or plan.everything:
             return None
         heads = {
             (shard, frame.tick): self._group_head(frame)
             for shard, feed in self._feeds.items()
             for frame in feed.fresh
         }
-        return prebuild(interests, self._feeds, head, heads)
+        return prebuild(plan, self._feeds, head, heads)
 
     # --- on time: slices of frames ---------------------------------------------------------------
 

@@ -10,10 +10,10 @@ Must not know: sessions' rules, mail, the bus.
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 import attrs
 import numpy as np
-import numpy.typing as npt
 
 from protocol.messages import snapshot_head
 from server.gateway import limits
@@ -33,7 +33,7 @@ from server.net.link import Send, Sent
 
 __all__ = ["FanOut", "FanOutCounters"]
 
-Ints = npt.NDArray[np.int64]
+_NOBODY: Mapping[int, bytes] = MappingProxyType({})
 
 
 @attrs.define(eq=False)
@@ -81,6 +81,7 @@ class FanOut:
         self._sent: list[int] = []
         self._counts: list[int] = []
         self._sizes: list[int] = []
+        self._longer: list[tuple[int, int]] = []  # with a report, by how many bytes
         self._full: set[int] = set()
 
     def prepare(self, moved: Iterable[LinkState]) -> None:
@@ -105,14 +106,16 @@ class FanOut:
         on_time = self._on_time
         for state in on_time.late(self._flows, now):
             on_time.leave(state)
-        on_time.with_report = self._shared.with_report
         on_time.begin(self.baseline)
         sent, counts, sizes = self._sent, self._counts, self._sizes
         pause_at = limits.LINKS_PER_STEP
-        groups = on_time.groups()
-        self._shared.prebuild([interest for interest, _ in groups])
-        for interest, members in groups:
-            frame = self._shared.frame(interest) if self._chained else b""
+        plan = on_time.plan
+        frames = self._shared.prebuild(plan)
+        for interest, made in zip(plan.interests, frames, strict=True):
+            members = on_time.groups[interest]
+            if not members:
+                continue
+            frame = made or (self._shared.frame(interest) if self._chained else b"")
             if not frame:
                 for state in on_time.states(members):
                     on_time.leave(state)
@@ -120,19 +123,38 @@ class FanOut:
             sent += members
             counts.append(len(members))
             sizes.append(len(frame))
-            short = _send_to_all(frame, members)
             on_time.written.add(interest)
-            for row, taken in short:
-                self._fell_short(row, frame, taken)
+            if interest in on_time.reporting:
+                self._send_with_reports(interest, frame, members)
+            else:
+                for row, taken in _send_to_all(frame, members):
+                    self._fell_short(row, frame, taken)
             if len(sent) >= pause_at:
                 pause_at = len(sent) + limits.LINKS_PER_STEP
                 yield
         on_time.all_written = True
 
+    def _send_with_reports(
+        self, interest: Interest, frame: bytes, members: Mapping[int, Send]
+    ) -> None:
+        """Send a frame to all, with their reports to those that have one."""
+        reporting = self._on_time.reporting.pop(interest)
+        own = {
+            row: self._shared.with_report(frame, state.report)
+            for row, state in reporting.items()
+            if state.report is not None
+        }
+        for row, taken in _send_to_all(frame, members, own):
+            self._fell_short(row, own.get(row, frame), taken)
+        for row, data in own.items():
+            if row not in self._full:
+                reporting[row].report = None
+                self._longer.append((row, len(data) - len(frame)))
+
     def _fell_short(self, row: int, frame: bytes, taken: int | OSError) -> None:
         """A link did not take all of its frame: it keeps the rest, or has got nothing."""
         for state in self._on_time.states((row,)):
-            full = state.report is not None or state.link.fell_short(frame, taken) is Sent.FULL
+            full = state.link.fell_short(frame, taken) is Sent.FULL
             self._on_time.leave(state)
             if full:
                 state.baseline = self._previous
@@ -145,10 +167,9 @@ class FanOut:
         if self._full:
             taken = ~np.isin(rows, list(self._full))
             rows, sizes = rows[taken], sizes[taken]
-        for row, more in self._on_time.longer:
+        for row, more in self._longer:
             self._flows.sent[row] += more
             self._counters.bytes += more
-        self._on_time.longer.clear()
         if len(rows):
             self._flows.sent_all(rows, sizes, self._tick, now)
             self._counters.snapshots += len(rows)
@@ -298,18 +319,26 @@ class FanOut:
         return True
 
 
-def _send_to_all(frame: bytes, members: Mapping[int, Send]) -> list[tuple[int, int | OSError]]:
-    """Send a frame to all; gives those that did not take all of it, and how much they did."""
+def _send_to_all(
+    frame: bytes, members: Mapping[int, Send], own: Mapping[int, bytes] = _NOBODY
+) -> list[tuple[int, int | OSError]]:
+    """Send a frame to all, but for those that have their `own`; gives those that did not take all
+    of it, and how much they did.
+    """
     size = len(frame)
     short: list[tuple[int, int | OSError]] = []
     for row, send in members.items():
         try:
-            taken = send(frame)
+            if row in own:
+                taken = send(own[row])
+                if taken != len(own[row]):
+                    short.append((row, taken))
+            else:
+                taken = send(frame)
+                if taken != size:
+                    short.append((row, taken))
         except OSError as error:
             short.append((row, error))
-        else:
-            if taken != size:
-                short.append((row, taken))
     return short
 
 

@@ -5,8 +5,8 @@ tick; so all that has to be known of it is how to send. Whatever makes it an exc
 takes it out; when it has been written as an exception, and nothing is left that is its own, it is
 back (`join`). The others that play are in `others`.
 
-A link of which an input has taken effect stays: what sends to it puts the report into the frame,
-once.
+A link of which an input has taken effect stays: it is in `reporting`, so that its next frame gets
+the report.
 
 Invariants: a link that plays is in exactly one of the two; the baseline of those on time is
 `baseline`, whatever their own says until they leave.
@@ -14,7 +14,7 @@ Invariants: a link that plays is in exactly one of the two; the baseline of thos
 Must not know: what is sent.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -23,20 +23,22 @@ from server.gateway.baseline import Baseline
 from server.gateway.interest import Interest
 from server.gateway.lateness import Flows
 from server.gateway.links import LinkState
+from server.gateway.prebuilt import Plan
 from server.net.link import Link, Send, Sent
 
 __all__ = ["OnTime"]
-
-WithReport = Callable[[bytes, tuple[int, int]], bytes]
 
 
 class OnTime:
     """Links by their interest, each as what sends to it.
 
-    `with_report` gives a frame of this tick with a report in it; `longer` says of the rows that
-    were sent one by how many bytes theirs was longer. `written` are the interests whose links have
-    been sent their frames of the tick that is being composed, until `all_written`; whoever joins
-    after that has been written as an exception. `next_baseline` is what they hold then.
+    `groups` are the interests, and by the rows of their flows how to send to their links; `plan`
+    has the same interests. A group that has become empty stays for a while, so that the plan lasts.
+    `reporting` has, by interest, those whose next frame gets their report.
+
+    `written` are the interests whose links have been sent their frames of the tick that is being
+    composed, until `all_written`; whoever joins after that has been written as an exception.
+    `next_baseline` is what they hold then.
     """
 
     def __init__(self) -> None:
@@ -44,18 +46,22 @@ class OnTime:
         self.written: set[Interest] = set()
         self.all_written = False
         self.others: dict[int, LinkState] = {}
-        self.with_report: WithReport = _as_it_is
-        self.longer: list[tuple[int, int]] = []
-        self._members: dict[Interest, dict[int, Send]] = {}
+        self.groups: dict[Interest, dict[int, Send]] = {}
+        self.reporting: dict[Interest, dict[int, LinkState]] = {}
+        self._plan: Plan | None = None
+        self._empty = 0
         self._states: dict[int, LinkState] = {}
 
     def __len__(self) -> int:
         """How many links are on time."""
         return len(self._states)
 
-    def groups(self) -> list[tuple[Interest, dict[int, Send]]]:
-        """The interests, and by the rows of their flows how to send to their links."""
-        return list(self._members.items())
+    @property
+    def plan(self) -> Plan:
+        """The interests of `groups`, in their order."""
+        if self._plan is None:
+            self._plan = Plan(tuple(self.groups))
+        return self._plan
 
     def begin(self, baseline: Baseline) -> None:
         """A tick is composed, after which links on time are at `baseline`."""
@@ -66,6 +72,10 @@ class OnTime:
         self.baseline = self.next_baseline
         self.written.clear()
         self.all_written = False
+        if 2 * self._empty > len(self.groups):
+            self.groups = {each: members for each, members in self.groups.items() if members}
+            self._plan = None
+            self._empty = 0
 
     def states(self, rows: Iterable[int]) -> list[LinkState]:
         """The links at these rows, but for those that are gone."""
@@ -91,7 +101,13 @@ class OnTime:
         row = state.flow.row
         del self.others[row]
         self._states[row] = state
-        self._members.setdefault(state.interest, {})[row] = self._send_of(state)
+        members = self.groups.get(state.interest)
+        if members is None:
+            members = self.groups[state.interest] = {}
+            self._plan = None
+        elif not members:
+            self._empty -= 1
+        members[row] = self._send_of(state)
         state.lane = self
 
     def leave(self, state: LinkState) -> None:
@@ -104,9 +120,8 @@ class OnTime:
 
     def report(self, state: LinkState) -> None:
         """Send this link its report with the next frame."""
-        state.link.take_back()
         assert state.sent is not None, "who is on time holds an interest"
-        self._members[state.sent][state.flow.row] = partial(self._send_reporting, state)
+        self.reporting.setdefault(state.sent, {})[state.flow.row] = state
 
     def remove(self, state: LinkState) -> None:
         """A link plays no more."""
@@ -120,35 +135,18 @@ class OnTime:
         state.link.take_back()
         del self._states[row]
         assert state.sent is not None, "who is on time holds an interest"
-        members = self._members[state.sent]
+        members = self.groups[state.sent]
         del members[row]
-        if not members:
-            del self._members[state.sent]
+        self._empty += not members
+        if state.report is not None:
+            self.reporting.get(state.sent, {}).pop(row, None)
 
     def _send_of(self, state: LinkState) -> Send:
         """How to send to a link with nothing in the way."""
         lent = state.link.lend_send(partial(self.leave, state))
         return partial(_sent_whole, state.link) if lent is None else lent
 
-    def _send_reporting(self, state: LinkState, frame: bytes) -> int:
-        """The whole length of `frame` if what was sent in its place was taken."""
-        assert state.report is not None, "there is something to report"
-        data = self.with_report(frame, state.report)
-        sent = state.link.try_send(data)
-        if sent is Sent.FULL:
-            return 0
-        row = state.flow.row
-        state.report = None
-        self.longer.append((row, len(data) - len(frame)))
-        assert state.sent is not None, "who is on time holds an interest"
-        self._members[state.sent][row] = self._send_of(state)
-        return len(frame)
-
 
 def _sent_whole(link: Link, frame: bytes) -> int:
     """Links without anything cheaper: the whole length, or 0."""
     return 0 if link.try_send(frame) is Sent.FULL else len(frame)
-
-
-def _as_it_is(frame: bytes, _: tuple[int, int]) -> bytes:
-    return frame

@@ -3,12 +3,14 @@
 What a link on time is sent is a head that is the same for everybody and, of each shard, the updates
 of its interest's cells, as they lie in the shard's frame. With a few links to an interest there are
 many of these, so they are not made one by one: all pieces of all of them are gathered by one
-operation, and each is a slice of the result.
+operation, and each is a slice of the result. Where their cells lie in a shard is worked out once
+for as long as the interests stay the same (`Plan`).
 
 Must not know: links, how updates are encoded.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -20,7 +22,7 @@ from server.gateway.feed import Feed
 from server.gateway.interest import Interest
 from server.net.frames import binary_header
 
-__all__ = ["Prebuilt", "prebuild"]
+__all__ = ["Plan", "Prebuilt", "prebuild"]
 
 Ints = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -32,6 +34,48 @@ _HEADERS: Final = np.frombuffer(
     np.uint8,
 )
 _HEADER_LENGTHS: Final = np.array([len(binary_header(n)) for n in range(_LENGTH_MAX)], np.int64)
+
+
+class Plan:
+    """Some interests, in an order, and where their cells are looked up in each shard's frame."""
+
+    def __init__(self, interests: Sequence[Interest]) -> None:
+        self.interests: Final = interests
+        self.places: Final = {interest: place for place, interest in enumerate(interests)}
+        self.everything: Final = any(interest.everything for interest in interests)
+        self._cuts: dict[int, _Cut | None] = {}
+
+    def cut(self, shard: int) -> "_Cut | None":
+        """Of the interests that reach into `shard`; None if there are none."""
+        if shard not in self._cuts:
+            reach = [place for place, each in enumerate(self.interests) if shard in each.runs]
+            runs = [self.interests[place].runs[shard] for place in reach]
+            self._cuts[shard] = _Cut(reach, runs, len(self.interests)) if reach else None
+        return self._cuts[shard]
+
+
+class _Cut:
+    """`places` of those interests (None: all), and their runs, one interest after the other."""
+
+    def __init__(self, reach: list[int], runs: list[Ints], count: int) -> None:
+        counts = np.array([len(each) for each in runs])
+        self.places: Final = None if len(reach) == count else np.array(reach, np.int64)
+        self.where: Final = slice(None) if self.places is None else self.places
+        self.none: Final = np.zeros(len(reach), np.int64)
+        self._ranges: Final = np.ascontiguousarray(np.concatenate(runs).T)
+        self._firsts: Final = np.cumsum(counts) - counts
+
+    def updates(self, frame: Frame) -> tuple[Ints, Ints, Bytes, Ints]:
+        """The updates for each interest: how many, where they start in a source, how long they are
+        there.
+        """
+        cells, offsets, blob = frame.by_cell
+        begins, ends = np.searchsorted(cells, self._ranges)
+        lengths = offsets[ends] - offsets[begins]
+        source = gathered(blob, offsets[begins], lengths)
+        told = np.add.reduceat(ends - begins, self._firsts)
+        sizes = np.add.reduceat(lengths, self._firsts)
+        return told, np.cumsum(sizes) - sizes, source, sizes
 
 
 class Prebuilt:
@@ -46,9 +90,10 @@ class Prebuilt:
         """How long the frame at `place` is; 0 if it must be made by itself."""
         return self._bounds[place + 1] - self._bounds[place]
 
-    def frame(self, place: int) -> bytes:
-        """The frame of the interest at `place`."""
-        return self._blob[self._bounds[place] : self._bounds[place + 1]]
+    def frames(self) -> list[bytes]:
+        """Those of all interests; nothing for those that must be made by themselves."""
+        blob = self._blob
+        return [blob[first:end] for first, end in pairwise(self._bounds)]
 
     def groups(self, place: int) -> bytes:
         """The groups in that frame."""
@@ -56,35 +101,34 @@ class Prebuilt:
 
 
 def prebuild(
-    interests: Sequence[Interest],
+    plan: Plan,
     feeds: Mapping[int, Feed],
     head: bytes,
     group_heads: Mapping[tuple[int, int], bytes],
 ) -> Prebuilt:
-    """The frames of `interests` that begin with `head`, of chained feeds.
+    """The frames of the plan's interests that begin with `head`, of chained feeds.
 
     `group_heads` has, by shard and tick, what stands in a group before its updates.
     """
-    count = len(interests)
+    count = len(plan.interests)
     groups = np.zeros(count, np.int64)
     sizes = np.zeros(count, np.int64)
     fits = np.ones(count, np.bool_)
     body = Sheet(count)
     for shard, feed in feeds.items():
-        places = np.array([p for p, i in enumerate(interests) if shard in i.runs], np.int64)
-        if not len(places):
+        cut = plan.cut(shard)
+        if cut is None:
             continue
-        runs = [interests[place].runs[shard] for place in places.tolist()]
         for frame in feed.fresh:
-            groups[places] += 1
+            groups[cut.where] += 1
             begins = np.frombuffer(group_heads[shard, frame.tick], np.uint8)
-            body.piece(begins, np.zeros_like(places), len(begins), places)
-            told, starts, source, lengths = _cut(frame, runs)
-            fits[places] &= told <= ARRAY_MAX
+            body.piece(begins, cut.none, len(begins), cut.places)
+            told, starts, source, lengths = cut.updates(frame)
+            fits[cut.where] &= told <= ARRAY_MAX
             at, length = array_heads(np.minimum(told, ARRAY_MAX))
-            body.piece(ARRAY_HEADS, at, length, places)
-            body.piece(source, starts, lengths, places)
-            sizes[places] += len(begins) + length + lengths
+            body.piece(ARRAY_HEADS, at, length, cut.places)
+            body.piece(source, starts, lengths, cut.places)
+            sizes[cut.where] += len(begins) + length + lengths
     at, length = array_heads(np.minimum(groups, ARRAY_MAX))
     sizes += len(head) + length
     fits &= sizes < _LENGTH_MAX
@@ -97,19 +141,3 @@ def prebuild(
     sheet.only(fits)
     blob, offsets = sheet.woven()
     return Prebuilt(blob, offsets, offsets[:-1] + _HEADER_LENGTHS[sizes] + len(head))
-
-
-def _cut(frame: Frame, runs: list[Ints]) -> tuple[Ints, Ints, Bytes, Ints]:
-    """The updates in the runs of each interest: how many, where they start in a source, how long
-    they are there.
-    """
-    cells, offsets, blob = frame.by_cell
-    counts = np.array([len(each) for each in runs])
-    ranges = np.concatenate(runs)
-    begins, ends = np.searchsorted(cells, ranges.T)
-    firsts = np.cumsum(counts) - counts
-    lengths = offsets[ends] - offsets[begins]
-    source = gathered(blob, offsets[begins], lengths)
-    told = np.add.reduceat(ends - begins, firsts)
-    sizes = np.add.reduceat(lengths, firsts)
-    return told, np.cumsum(sizes) - sizes, source, sizes

@@ -6,6 +6,8 @@ with that interest is told. Only the head differs for a link that has an input r
 Must not know: links, sessions, mail.
 """
 
+from collections.abc import Mapping, Sequence
+
 import attrs
 
 from protocol.messages import snapshot_head
@@ -14,7 +16,7 @@ from server.gateway.bodies import Bodies
 from server.gateway.events import messages_of
 from server.gateway.interest import Interest
 from server.gateway.news import News
-from server.gateway.prebuilt import Prebuilt
+from server.gateway.prebuilt import Plan, Prebuilt
 from server.gateway.streams import Streams
 from server.net import frames
 
@@ -28,14 +30,14 @@ class Tails:
     _news: News
     _broadcast: bytes
     _made: dict[Interest, bytes] = attrs.field(factory=dict, init=False)
-    _is_any: bool = attrs.field(init=False)
 
-    def __attrs_post_init__(self) -> None:
-        self._is_any = bool(self._news or self._broadcast)
+    def __bool__(self) -> bool:
+        """Whether anybody is told anything."""
+        return bool(self._news or self._broadcast)
 
     def of(self, interest: Interest) -> bytes:
         """As frames, one after the other."""
-        if not self._is_any:
+        if not self:
             return b""
         tail = self._made.get(interest)
         if tail is None:
@@ -58,22 +60,27 @@ class Shared:
         self._head = snapshot_head(tick)
         self._groups: dict[Interest, bytes | None] = {}
         self._built: Prebuilt | None = None
-        self._places: dict[Interest, int] = {}
+        self._places: Mapping[Interest, int] = {}
 
-    def prebuild(self, interests: list[Interest]) -> None:
-        """Make the frames of nearly all interests at once."""
-        if self._streams.calm:
-            self._built = self._bodies.prebuilt(interests, self._head)
-            if self._built is not None:
-                self._places = {interest: place for place, interest in enumerate(interests)}
+    def prebuild(self, plan: Plan) -> Sequence[bytes]:
+        """Make the frames of nearly all the plan's interests at once: those of `frame`, in its
+        order, and nothing for those that must be made, or looked at, alone.
+        """
+        self._built = self._bodies.prebuilt(plan, self._head) if self._streams.calm else None
+        if self._built is None:
+            return [b""] * len(plan.interests)
+        self._places = plan.places
+        frames = self._built.frames()
+        bound = self._streams.budget_bytes
+        if max(map(len, frames), default=0) > bound:
+            frames = [frame if len(frame) <= bound else b"" for frame in frames]
+        if self._tails:
+            tail = self._tails.of
+            frames = [f and f + tail(i) for f, i in zip(frames, plan.interests, strict=True)]
+        return frames
 
     def frame(self, interest: Interest, report: tuple[int, int] | None = None) -> bytes:
         """What a link on time is sent; nothing if its interest is not told all at every tick."""
-        if report is None:
-            found = self._prebuilt(interest)
-            if found is not None:
-                built, place = found
-                return built.frame(place) + self._tails.of(interest)
         groups = self._groups_of(interest)
         return b"" if groups is None else self.framed(interest, groups, report)
 
@@ -88,22 +95,18 @@ class Shared:
         head = snapshot_head(self._tick, report)
         return frames.frame(head, frame[start + len(self._head) : end]) + frame[end:]
 
-    def _prebuilt(self, interest: Interest) -> tuple[Prebuilt, int] | None:
-        """Where what was made for an interest is; None if it must be made, or looked at, alone."""
-        place = self._places.get(interest)
-        if place is None or self._built is None:
-            return None
-        size = self._built.size(place)
-        return (self._built, place) if 0 < size <= self._streams.budget_bytes else None
-
     def _groups_of(self, interest: Interest) -> bytes | None:
         """None for an interest that is not told everything at every tick."""
         if interest not in self._groups:
-            found = self._prebuilt(interest)
-            self._groups[interest] = (
-                found[0].groups(found[1]) if found is not None else self._made(interest)
-            )
+            self._groups[interest] = self._prebuilt(interest) or self._made(interest)
         return self._groups[interest]
+
+    def _prebuilt(self, interest: Interest) -> bytes | None:
+        place = self._places.get(interest)
+        if place is None or self._built is None:
+            return None
+        fits = 0 < self._built.size(place) <= self._streams.budget_bytes
+        return self._built.groups(place) if fits else None
 
     def _made(self, interest: Interest) -> bytes | None:
         """The groups for an interest by itself, or None."""

@@ -44,9 +44,9 @@ def test_clients_with_the_same_interest_get_the_same_body_object(world, monkeypa
     made = []
     real = fanout.Bodies.prebuilt
 
-    def spy(self, interests, head):
-        made.append(list(interests))
-        return real(self, interests, head)
+    def spy(self, plan, head):
+        made.append(plan.interests)
+        return real(self, plan, head)
 
     world.add_dot(110, 110)
     clients = [world.join(f"p{n}", 100 + n, 100) for n in range(5)]

@@ -12,6 +12,7 @@ from server.gateway.baseline import Baseline
 from server.gateway.bodies import Bodies
 from server.gateway.feed import Feed
 from server.gateway.interest import Interests
+from server.gateway.prebuilt import Plan
 from server.net.frames import FrameReader, frame
 
 KINDS, TICK = 2, 1000
@@ -68,7 +69,7 @@ def test_all_at_once_is_one_by_one(
     interests = Interests(GEOMETRY)
     wanted = [interests.at(cell, radius_class) for cell, radius_class in centres]
     head = messages.snapshot_head(TICK)
-    built = bodies.prebuilt(wanted, head)
+    built = bodies.prebuilt(Plan(wanted), head)
     assert built is not None
     for place, interest in enumerate(wanted):
         groups = bodies.shared(interest)
@@ -76,6 +77,6 @@ def test_all_at_once_is_one_by_one(
             assert len(groups) > 3000, "only the longest are left to be made one by one"
             continue
         assert built.groups(place) == groups
-        assert built.frame(place) == frame(head, groups)
-        (whole,) = FrameReader().feed(built.frame(place))
+        assert built.frames()[place] == frame(head, groups)
+        (whole,) = FrameReader().feed(built.frames()[place])
         assert isinstance(messages.decode(whole.payload, messages.Role.SERVER), messages.Snapshot)
