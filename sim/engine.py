@@ -100,7 +100,7 @@ class TickInput:
                 self.step,
                 [list(join) for join in self.joins],
                 list(self.leaves),
-                self.inputs,
+                [tuple(given) for given in self.inputs],
                 [[target, name, dict(args)] for target, name, args in self.commands],
                 [list(arrival) for arrival in self.arrivals],
                 ghosts,

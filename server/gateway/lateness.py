@@ -11,6 +11,7 @@ All links are columns here, a row each, because nearly all of them are asked for
 get the same: so it costs a few operations on columns, not a look at thousands of objects. What was
 sent in all is remembered for the ticks of the longest allowed delay, so that an acknowledgement of
 any of them tells exactly what is still in flight; an older one tells only that something moves.
+Acknowledgements are many as well: they are gathered, and worked out together before anybody asks.
 
 Must not know: what was sent, or sockets. Time is an argument.
 """
@@ -27,6 +28,7 @@ from server.gateway import limits
 __all__ = ["AwakeClock", "Flow", "Flows"]
 
 Ints = npt.NDArray[np.int64]
+Times = npt.NDArray[np.float64]
 
 _FIRST_ROWS = 64
 
@@ -47,9 +49,11 @@ class Flows:
         self.progress_at = np.zeros(_FIRST_ROWS)
         self.newest = np.zeros(_FIRST_ROWS, np.int64)  # the tick that was sent last
         self._totals = np.zeros((ticks, _FIRST_ROWS), np.int64)  # `sent` after recent ticks
-        self._ticks = [-1] * ticks
-        self._times = [0.0] * ticks
+        self._ticks = np.full(ticks, -1, np.int64)
+        self._times = np.zeros(ticks)
         self._tick = 0
+        self._heard: dict[int, int] = {}  # rows, and the newest tick that they acknowledged
+        self._heard_at = 0.0
         self._free = list(range(_FIRST_ROWS - 1, -1, -1))
         self._resting: list[int] = []
 
@@ -68,18 +72,21 @@ class Flows:
 
     def close(self, flow: "Flow") -> None:
         """The link is gone. Its row is not used again before the next tick."""
+        self._heard.pop(flow.row, None)
         self._resting.append(flow.row)
         self.due_at[flow.row] = inf
         self.bound[flow.row] = np.iinfo(np.int64).max
 
     def late(self, now: float) -> npt.NDArray[np.bool_]:
         """Of each row whether its link must be skipped at `now`."""
+        self.settle()
         late: npt.NDArray[np.bool_] = now > self.due_at
         late |= self.sent > self.bound
         return late
 
     def sent_all(self, rows: Ints, sizes: Ints, tick: int, now: float) -> None:
         """Note that snapshots of `tick` of these sizes in bytes were accepted for sending."""
+        self.settle()
         self.sent[rows] += sizes
         self.progress_at[rows] = now
         self.newest[rows] = tick
@@ -98,31 +105,46 @@ class Flows:
 
     def acknowledged(self, row: int, tick: int, now: float) -> None:
         """The client of `row` has applied the snapshot of `tick` and all before it."""
-        self.progress_at[row] = now
-        sent = int(self.sent[row])
-        if tick >= self.newest[row]:
-            self.bound[row] = sent + self.bytes_max
-            self.due_at[row] = inf
+        self._heard[row] = tick
+        self._heard_at = now
+
+    def settle(self) -> None:
+        """Work out what the acknowledgements since the last call mean."""
+        if not self._heard:
             return
-        place = tick % len(self._ticks)
-        if self._ticks[place] == tick:
-            total = int(self._totals[place, row])
-            self.bound[row] = total + self.bytes_max
-            self.due_at[row] = self._sent_after(row, tick, total, now) + self.patience_s[row]
+        count, now = len(self._heard), self._heard_at
+        rows = np.fromiter(self._heard.keys(), np.int64, count)
+        ticks = np.fromiter(self._heard.values(), np.int64, count)
+        self._heard.clear()
+        self.progress_at[rows] = now
+        done = ticks >= self.newest[rows]
+        self.bound[rows[done]] = self.sent[rows[done]] + self.bytes_max
+        self.due_at[rows[done]] = inf
+        known = ~done & (self._ticks[ticks % len(self._ticks)] == ticks)
+        rows, ticks = rows[known], ticks[known]
+        totals = self._totals[ticks % len(self._ticks), rows]
+        self.bound[rows] = totals + self.bytes_max
+        self.due_at[rows] = self._sent_after(rows, ticks, totals, now) + self.patience_s[rows]
 
     def patient(self, row: int, round_trip_s: float) -> None:
         """Give the link of `row` as long as its round trip takes."""
+        self.settle()
         patience_s = round_trip_s + limits.LATE_S
         self.due_at[row] += patience_s - self.patience_s[row]
         self.patience_s[row] = patience_s
 
-    def _sent_after(self, row: int, tick: int, total: int, now: float) -> float:
-        """When the first snapshot after that of `tick` was sent, with which it was `total`."""
-        for later in range(tick + 1, self._tick + 1):
-            place = later % len(self._ticks)
-            if self._ticks[place] == later and self._totals[place, row] > total:
-                return self._times[place]
-        return now
+    def _sent_after(self, rows: Ints, ticks: Ints, totals: Ints, now: float) -> Times:
+        """When the first snapshot after those of `ticks`, with which it was `totals`, was sent."""
+        times = np.full(len(rows), now)
+        open_, later = np.arange(len(rows)), ticks + 1
+        while len(open_):
+            places = later[open_] % len(self._ticks)
+            found = self._totals[places, rows[open_]] > totals[open_]
+            found &= self._ticks[places] == later[open_]
+            times[open_[found]] = self._times[places[found]]
+            later += 1
+            open_ = open_[~found & (later[open_] <= self._tick)]
+        return times
 
     def _grow(self) -> None:
         rows = len(self.sent)
@@ -154,11 +176,13 @@ class Flow:
     def unacknowledged_bytes(self) -> int:
         """Bytes in flight, as far as is known."""
         flows, row = self.flows, self.row
+        flows.settle()
         return int(flows.sent[row] - flows.bound[row]) + flows.bytes_max
 
     def late(self, now: float) -> bool:
         """Whether the link must be skipped at `now`."""
         flows, row = self.flows, self.row
+        flows.settle()
         return bool(now > flows.due_at[row] or flows.sent[row] > flows.bound[row])
 
     def sent(self, tick: int, size: int, now: float) -> None:
@@ -181,6 +205,7 @@ class Flow:
 
     def begin(self, now: float) -> None:
         """Silence counts from now on."""
+        self.flows.settle()
         self.flows.progress_at[self.row] = now
 
     def silent(self, now: float) -> bool:
@@ -188,6 +213,7 @@ class Flow:
 
         Every link that is not late is sent something at every tick, so a healthy one always moves.
         """
+        self.flows.settle()
         return bool(now - self.flows.progress_at[self.row] > limits.SILENCE_S)
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ Must not know: how links are written, the handshake.
 """
 
 from collections.abc import Iterator
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,6 +20,9 @@ from server.gateway.post import Post
 from server.shard.mail import Input
 
 __all__ = ["Sessions"]
+
+_ALL: Final = ("session", "entity", "hop", "generation", "centre", "cls", "applied", "margin")
+_PROGRESS: Final = ("session", "hop", "generation", "applied", "margin")
 
 SessionRow = tuple[int, int, int, int, int, int, int, int]
 
@@ -87,8 +91,11 @@ class Sessions:
         """Apply what `frame` says of sessions."""
         previous = self._columns.get(frame.shard)
         self._columns[frame.shard] = frame.sessions
-        for row in _rows(frame.sessions, _changed(previous, frame.sessions)):
+        changed, progressed = _changed(previous, frame.sessions)
+        for row in _rows(frame.sessions, changed):
             self._apply(frame.shard, row)
+        for row in _rows(frame.sessions, progressed, _PROGRESS):
+            self._progress(*row)
         for session, item in frame.privates:
             self._take_private(frame.shard, session, item)
         for session, heir in frame.handed:
@@ -128,6 +135,14 @@ class Sessions:
             state.want(interest)
             self._moved.append(state)
 
+    def _progress(self, session: int, hop: int, generation: int, applied: int, margin: int) -> None:
+        """Nothing but what became of inputs is new: what nearly all changes are."""
+        state = self._by_session.get(session)
+        if state is None or state.session is None:
+            return
+        if generation == state.session.generation and hop >= state.session.hop:
+            state.note_applied(applied, margin)
+
     def _hand_over(self, shard: int, session: int, heir: int) -> None:
         """The owner let the session go: the heir shall have its inputs before it is listed."""
         state = self._by_session.get(session)
@@ -166,16 +181,23 @@ def _prune(playing: Playing, applied: int) -> None:
         waiting.popleft()
 
 
-def _changed(previous: SessionColumns | None, columns: SessionColumns) -> np.ndarray:
-    """The rows that are not as they were; all of them if the sessions are others."""
+def _changed(
+    previous: SessionColumns | None, columns: SessionColumns
+) -> tuple[np.ndarray, np.ndarray]:
+    """The rows that are not as they were, and those in which only the inputs are further.
+
+    All of them are in the first if the sessions are others.
+    """
     if previous is None or not np.array_equal(previous.session, columns.session):
-        return np.arange(len(columns.session))
+        return np.arange(len(columns.session)), np.empty(0, np.int64)
     different = np.zeros(len(columns.session), bool)
-    for name in ("entity", "hop", "generation", "centre", "cls", "applied"):  # margin goes with it
+    for name in ("entity", "hop", "generation", "centre", "cls"):
         different |= getattr(previous, name) != getattr(columns, name)
-    return np.nonzero(different)[0]
+    further = previous.applied != columns.applied  # the margin goes with it
+    return np.nonzero(different)[0], np.nonzero(further & ~different)[0]
 
 
-def _rows(columns: SessionColumns, places: np.ndarray) -> Iterator[SessionRow]:
-    names = ("session", "entity", "hop", "generation", "centre", "cls", "applied", "margin")
+def _rows(
+    columns: SessionColumns, places: np.ndarray, names: tuple[str, ...] = _ALL
+) -> Iterator[Any]:
     return zip(*(getattr(columns, name)[places].tolist() for name in names), strict=True)

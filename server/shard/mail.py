@@ -98,7 +98,8 @@ class Mail:
 
     def encode(self) -> bytes:
         """The mail as CBOR bytes."""
-        inputs = [item for item in self.items if type(item) is Input]
+        # As plain tuples: what is made of tuples is looked up by the codec at length each time.
+        inputs = [tuple(item) for item in self.items if type(item) is Input]
         others = [_row(item) for item in self.items if type(item) is not Input]
         return cbor.dumps([self.sender, others, inputs])
 

@@ -57,7 +57,7 @@ class TickRecord:
                 [[source, at.number, at.position] for source, at in self.progress.items()],
                 list(self.sessions),
                 list(self.ended),
-                [list(pair) for pair in self.applied],
+                self.applied,
                 self.checksum,
             ]
         )
