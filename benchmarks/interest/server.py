@@ -32,6 +32,7 @@ class Window:
     open: bool = False
     ends: list[float] = attrs.field(factory=list)
     inputs: int = 0
+    composed_s: float = 0.0
 
 
 class Server:
@@ -86,7 +87,8 @@ class Server:
         window = self._window
         if name == "start":
             gateway = self._process.gateway.statistics()
-            self._window = Window(open=True, inputs=gateway.inputs)
+            composed_s = self._process.gateway.composed_s
+            self._window = Window(open=True, inputs=gateway.inputs, composed_s=composed_s)
         elif name == "stop":
             window.open = False
             say(self._report(window))
@@ -107,6 +109,8 @@ class Server:
         gaps = np.diff(window.ends) * 1000 if len(window.ends) > 1 else np.array([0.0])
         gateway = self._process.gateway.statistics()
         node = self._process.node.statistics()
+        composed_s = self._process.gateway.composed_s - window.composed_s
+        sends = len(window.ends) * gateway.clients
         return {
             "ticks": len(window.ends),
             "hz": round(1000 / float(gaps.mean()), 3) if gaps.any() else 0.0,
@@ -117,6 +121,7 @@ class Server:
             "entities": self._shard.statistics().entities,
             "visible": round(self._visible(), 1),
             "inputs": gateway.inputs - window.inputs,
+            "gateway_us_per_client_tick": round(1e6 * composed_s / max(1, sends), 2),
             "step_ms": round(node.cost_ms, 3),
             "dilation": node.dilation,
             "late": gateway.late,
