@@ -1,8 +1,9 @@
 """The gateway as a trio service: links from the network, frames and mail from the bus, and time.
 
 One task composes. It polls the links shortly before each slot, so that inputs reach their shard in
-time, and once more in the middle; it composes as soon as every expected frame has arrived, or
-`COMPOSE_WAIT_S` after the slot began with whatever is there: it waits for nobody.
+time, and once more in the middle, in the midst of composing if that takes so long; it composes as
+soon as every expected frame has arrived, or `COMPOSE_WAIT_S` after the slot began with whatever is
+there: it waits for nobody.
 
 Resource handling: `run_gateway` owns its nursery, its subscriptions and its listening sockets. The
 bus belongs to the caller. `RunningGateway.shut_down` admits nobody any more, says goodbye with a
@@ -13,6 +14,7 @@ Error handling: nothing that a client or a shard sends raises. A taken port rais
 """
 
 from collections.abc import Iterator, Mapping
+from math import inf
 from time import perf_counter
 from typing import Final
 
@@ -60,6 +62,7 @@ class RunningGateway:
         self._schedule = schedule
         self._frames = frames
         self._mail = mail
+        self._polled_at = -inf
         self._news = trio.Event()
         self._stopped = trio.Event()
 
@@ -113,16 +116,28 @@ class RunningGateway:
         while True:
             tick = max(tick + 1, schedule.tick_at(trio.current_time()))
             begins = schedule.begins_s(tick)
-            await trio.sleep_until(begins - POLL_AHEAD_S)
-            self._gateway.poll(trio.current_time())
+            await self._poll_at(begins - POLL_AHEAD_S)
             with trio.move_on_at(begins + COMPOSE_WAIT_S):
                 await self._wait_frames(tick)
             self._take_waiting()
             steps = self._gateway.compose_steps(tick, trio.current_time())
+            middle, ahead = begins + 0.5 / schedule.hz, begins + 1 / schedule.hz - POLL_AHEAD_S
             while self._compose_some(steps):
                 await trio.lowlevel.checkpoint()
-            await trio.sleep_until(begins + 0.5 / schedule.hz)
-            self._gateway.poll(trio.current_time())
+                self._poll_if_due(middle)
+                self._poll_if_due(ahead)
+            await self._poll_at(middle)
+
+    async def _poll_at(self, due: float) -> None:
+        await trio.sleep_until(due)
+        self._poll_if_due(due)
+
+    def _poll_if_due(self, due: float) -> None:
+        """Poll if it is time to, and nobody has since it was."""
+        now = trio.current_time()
+        if self._polled_at < due <= now:
+            self._polled_at = now
+            self._gateway.poll(now)
 
     def _compose_some(self, steps: Iterator[None]) -> bool:
         """Take one step; whether there may be more."""

@@ -202,3 +202,41 @@ def test_whoever_is_obstructed_in_a_pause_is_told_everything_once(world, monkeyp
         for client in clients:
             assert client.seen() == world.truth(client)
     assert len(pauses) > 80, "nobody was disturbed"
+
+
+def test_what_clients_say_in_a_pause_is_taken_and_harms_nobody(world, monkeypatch) -> None:
+    monkeypatch.setattr(limits, "LINKS_PER_STEP", 1)
+    rng = np.random.default_rng(7)
+    clients = [world.join(f"p{n}", 40 + 50 * n, 100) for n in range(8)]
+    dots = [world.add_dot(40 + 50 * n, 110) for n in range(8)]
+    world.tick(3)
+    compose = Gateway.compose_steps
+    said = []
+
+    def interrupted(self, tick, now):
+        for pause in compose(self, tick, now):
+            client = clients[rng.integers(len(clients))]
+            match rng.integers(3):
+                case 0:
+                    client.say(messages.Resync(tuple(rng.integers(0, 128, 4).tolist())))
+                case 1:
+                    client.say(messages.Ack(client.replica.tick))
+                case 2 if len(clients) > 4:
+                    client.say(messages.Bye())
+                    clients.remove(client)
+            said.append(tick)
+            self.poll(now)
+            yield pause
+
+    monkeypatch.setattr(Gateway, "compose_steps", interrupted)
+    for _ in range(40):
+        for dot in dots:
+            world.dots[dot].hp = (world.dots[dot].hp + 1) % 100
+            world.dots[dot].x += 0.25
+        world.tick()
+    world.tick(3)
+    for client in clients:
+        assert client.seen() == world.truth(client)
+        assert client.replica.mismatches == 0
+    assert len(clients) == 4, "the others have left"
+    assert len(said) > 80, "nobody spoke in a pause"

@@ -113,6 +113,28 @@ async def test_inputs_are_polled_just_before_each_slot_and_once_between(autojump
         assert any(math.isclose(at, begins + 0.5 / HZ) for at in core.polls)
 
 
+async def test_composing_that_lasts_into_the_next_slot_does_not_keep_inputs_from_it(
+    autojump_clock,
+) -> None:
+    async def publish(bus, schedule) -> None:
+        await trio.sleep_forever()
+
+    class Long(Core):
+        def compose_steps(self, tick: int, now: float):
+            self.composed.append((tick, now))
+            for _ in range(38):
+                autojump_clock.jump(0.001)
+                yield
+
+    core = Long()
+    start = trio.current_time() + 1.0
+    await run_for(0.5, core, publish)
+    for tick in range(2, 9):
+        begins = start + tick / HZ
+        assert any(begins - POLL_AHEAD_S <= at <= begins for at in core.polls)
+    assert len(core.polls) <= 2 * len(core.composed) + 2, "as often as ever"
+
+
 async def test_a_slow_gateway_skips_ticks_and_never_doubles_one(autojump_clock) -> None:
     async def publish(bus, schedule) -> None:
         await trio.sleep_forever()
