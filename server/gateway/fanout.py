@@ -106,6 +106,7 @@ class FanOut:
         for state in on_time.late(self._flows, now):
             on_time.leave(state)
         on_time.begin(self.baseline)
+        self._flows.begin_tick(self._tick)
         sent, counts, sizes = self._sent, self._counts, self._sizes
         pause_at = limits.LINKS_PER_STEP
         plan = on_time.plan

@@ -52,6 +52,7 @@ class Flows:
         self._ticks = np.full(ticks, -1, np.int64)
         self._times = np.zeros(ticks)
         self._tick = 0
+        self.sending = 0  # the tick that is being sent, 0 for none
         self._heard: dict[int, int] = {}  # rows, and the newest tick that they acknowledged
         self._heard_at = 0.0
         self._free = list(range(_FIRST_ROWS - 1, -1, -1))
@@ -86,15 +87,19 @@ class Flows:
 
     def sent_all(self, rows: Ints, sizes: Ints, tick: int, now: float) -> None:
         """Note that snapshots of `tick` of these sizes in bytes were accepted for sending."""
-        self.settle()
         self.sent[rows] += sizes
         self.progress_at[rows] = now
         self.newest[rows] = tick
         idle = rows[self.due_at[rows] == inf]
         self.due_at[idle] = now + self.patience_s[idle]
 
+    def begin_tick(self, tick: int) -> None:
+        """Snapshots of `tick` are being sent: whoever has one may acknowledge it from now on."""
+        self.sending = tick
+
     def end_tick(self, tick: int, now: float) -> None:
         """All snapshots of `tick` were sent at `now`."""
+        self.sending = 0
         place = tick % len(self._ticks)
         self._totals[place] = self.sent
         self._ticks[place], self._times[place] = tick, now
@@ -169,8 +174,9 @@ class Flow:
 
     @property
     def newest(self) -> int:
-        """The tick of the snapshot that was sent last, 0 for none."""
-        return int(self.flows.newest[self.row])
+        """The tick of the newest snapshot that may have been sent, 0 for none."""
+        flows = self.flows
+        return flows.sending or int(flows.newest[self.row])
 
     @property
     def unacknowledged_bytes(self) -> int:
