@@ -104,12 +104,15 @@ def play(
     pixels = _pixels(size)
     if screenshot is not None and screenshot.suffix != ".png":
         _fail(f"screenshot: {str(screenshot)!r} does not end in .png")
+    if seconds is not None and seconds <= 0:
+        _fail(f"seconds: {seconds} is not above 0")
+    url = _checked(url)
     if find_spec("pygame") is None:
         _fail("the window needs the extra: pip install 'shoal[window]'")
     from client_demo.window import app  # noqa: PLC0415 - pygame-ce is an extra
 
     options = app.PlayOptions(
-        url=_checked(url),
+        url=url,
         name=name,
         token=token,
         size=pixels,

@@ -21,10 +21,10 @@ from client_demo.window.stage import Stage
 from protocol.client import Client
 from sim.predict import Predictor
 
-__all__ = ["PlayOptions", "WindowError", "run_play"]
+__all__ = ["PlayOptions", "WindowError", "explain", "run_play"]
 
 FRAMES_PER_S: Final = 60
-SIZE_MIN: Final = (320, 240)
+BREATH_S: Final = 0.004  # for other tasks after each frame: one that only yields gives each a step
 
 
 class WindowError(Exception):
@@ -86,16 +86,18 @@ async def _draw(connection: Connection, options: PlayOptions) -> None:
     while not stage.controls.quits:
         surface = pygame.display.get_surface()
         assert surface is not None, "the window is open"
-        notice = "" if connection.open else _notice(connection, options.url)
+        notice = explain(connection, options.url)
         events = pygame.event.get()
         stage.frame(surface, connection.client, events, trio.current_time(), notice=notice)
         pygame.display.flip()
-        due = max(due + 1 / FRAMES_PER_S, trio.current_time())
+        due = max(due + 1 / FRAMES_PER_S, trio.current_time() + BREATH_S)
         await trio.sleep_until(due)
 
 
-def _notice(connection: Connection, url: str) -> str:
-    """Why one cannot play just now."""
+def explain(connection: Connection, url: str) -> str:
+    """Why one cannot play just now; nothing if one can."""
+    if connection.open:
+        return ""
     if connection.client.welcome is None and not connection.statistics().disconnects:
         return f"looking for {url} ..."
     goodbye = connection.client.goodbye
@@ -126,4 +128,4 @@ def _window(size: tuple[int, int]) -> Iterator[None]:
             raise WindowError(f"no window can be opened: {error}") from None
         yield
     finally:
-        pygame.quit()
+        pygame.display.quit()

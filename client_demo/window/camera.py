@@ -13,6 +13,7 @@ __all__ = ["Camera"]
 
 SIGHT_WIDE: Final = 3.0  # a window shows so many times the sight from side to side, at most,
 SIGHT_HIGH: Final = 1.9  # and so many from top to bottom
+SHORE: Final = 20.0  # units that it shows beyond the world's edge
 _FOLLOW_S: Final = 0.18  # in which it makes up for all but 1/e of what it lags behind
 _ZOOM_S: Final = 0.6
 
@@ -44,9 +45,9 @@ class Camera:
     def follow(
         self, x: float, y: float, elapsed_s: float, *, jump: float, world: tuple[float, float]
     ) -> None:
-        """Go after a place, as far as that shows nothing beyond the `world`; all in units.
+        """Go after a place, as far as that shows no more than the shore of the `world`.
 
-        Beyond `jump` it does not go but is there.
+        Everything is in units. Beyond `jump` it does not go but is there.
         """
         x = _within(x, self.width / self.scale, world[0])
         y = _within(y, self.height / self.scale, world[1])
@@ -77,4 +78,5 @@ def _share(elapsed_s: float, time_s: float) -> float:
 
 def _within(at: float, view: float, world: float) -> float:
     """The nearest middle of a view that lies in the world; the world's middle if none does."""
-    return world / 2 if view >= world else min(max(at, view / 2), world - view / 2)
+    least = view / 2 - SHORE
+    return world / 2 if least >= world / 2 else min(max(at, least), world - least)

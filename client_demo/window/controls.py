@@ -118,7 +118,7 @@ class Controls:
         if target is None:
             return self._ahead
         aim = direction(target[0] - me[0], target[1] - me[1])
-        return self._ahead if aim == (0, 0) else aim
+        return aim if any(aim) else self._ahead
 
 
 def _steering(schema: Schema) -> str | None:

@@ -72,7 +72,7 @@ class Painter:
             case "Flare":
                 flicker = 1 + 0.15 * math.sin(now * 31 + entity)
                 blit_glow(surface, place, 26 * camera.scale * flicker, (255, 120, 40))
-                blit_disc(surface, place, 2.5 * camera.scale, (255, 226, 170))
+                blit_disc(surface, place, 2.5 * camera.scale, (255, 246, 222))
             case "Leviathan":
                 _leviathan(surface, camera, shown, scene.trails.get(entity))
             case _:
@@ -85,11 +85,11 @@ def _lights(scene: Scene) -> Iterator[Light]:
             case "Fish":
                 continue
             case "Flare":
-                yield Light(shown.x, shown.y, 130, (255, 140, 60))
+                yield Light(shown.x, shown.y, 130, (150, 86, 44))
             case "Leviathan":
-                yield Light(shown.x, shown.y, 120, (150, 24, 60))
+                yield Light(shown.x, shown.y, 120, (120, 24, 52))
             case _:
-                yield Light(shown.x, shown.y, scene.lantern(shown), (215, 182, 122))
+                yield Light(shown.x, shown.y, scene.lantern(shown), (160, 138, 96))
 
 
 def _fish(surface: pygame.Surface, camera: Camera, shown: Shown) -> None:

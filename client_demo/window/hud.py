@@ -22,6 +22,7 @@ WARN: Final[Colour] = (255, 150, 90)
 PANEL: Final = (8, 16, 30, 150)
 _MARGIN: Final = 14
 _BOARD_WIDTH: Final = 186
+_HELP_WIDTH: Final = 330
 _ROWS: Final = 10
 
 # What one lives by, and what one waits for: private columns that count down in steps.
@@ -46,16 +47,18 @@ def draw_hud(surface: pygame.Surface, scene: Scene | None, told: Hud) -> None:
         _own(surface, scene)
         _board(surface, scene, width)
     bottom = height - _MARGIN - line_height()
+    if told.netcode:
+        _panel(surface, pygame.Rect(0, bottom - 5, width, height - bottom + 5))
+        write(surface, "   ".join(told.netcode), (_MARGIN, bottom), TEXT)
     if told.link is not None:  # a player must never take it for the real one
         words = f"simulated link: {told.link}"
         write(surface, words, (width - _MARGIN, bottom), WARN, align="right")
-    if told.netcode:
-        write(surface, "   ".join(told.netcode), (_MARGIN, bottom), QUIET)
-    if told.help:
+    if told.help and width >= 2 * _HELP_WIDTH:
         _help(surface, bottom - 8)
     if told.notice:
-        _panel(surface, pygame.Rect(0, height // 2 - 40, width, 64))
-        write(surface, told.notice, (width / 2, height / 2 - 20), WARN, size=30, align="centre")
+        top = height // 4  # not over the avatar
+        _panel(surface, pygame.Rect(0, top - 20, width, 64))
+        write(surface, told.notice, (width / 2, top), WARN, size=30, align="centre")
 
 
 def _own(surface: pygame.Surface, scene: Scene) -> None:
@@ -104,7 +107,7 @@ def _board(surface: pygame.Surface, scene: Scene, width: int) -> None:
 
 def _help(surface: pygame.Surface, bottom: int) -> None:
     step = line_height()
-    box = pygame.Rect(_MARGIN, bottom - step * len(KEYS) - 12, 330, step * len(KEYS) + 12)
+    box = pygame.Rect(_MARGIN, bottom - step * len(KEYS) - 12, _HELP_WIDTH, step * len(KEYS) + 12)
     _panel(surface, box)
     for number, (keys, what) in enumerate(KEYS):
         y = box.top + 7 + number * step

@@ -24,7 +24,7 @@ __all__ = ["Stage"]
 class Stage:
     """Everything between the window's events and its pixels.
 
-    `link` names what the link simulates, if it does.
+    It is made when the window is open. `link` names what the link simulates, if it does.
     """
 
     def __init__(self, link: str | None = None) -> None:
