@@ -6,6 +6,7 @@ never waits for anything, so neither task keeps the other from its work.
 Must not know: what is drawn, what keys mean, what is said on the link.
 """
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,6 +123,10 @@ def _window(size: tuple[int, int]) -> Iterator[None]:
         try:
             pygame.display.init()  # pygame.init() would open a sound device, too
             pygame.font.init()
+            # Where there is no display, SDL is content to draw where nobody sees it.
+            hidden = pygame.display.get_driver() in {"offscreen", "dummy"}
+            if hidden and "SDL_VIDEODRIVER" not in os.environ:
+                raise WindowError("there is no display to open a window on")
             pygame.display.set_caption("Shoal")
             pygame.display.set_mode(size, pygame.RESIZABLE)
         except pygame.error as error:

@@ -25,9 +25,14 @@ _BOARD_WIDTH: Final = 186
 _HELP_WIDTH: Final = 330
 _ROWS: Final = 10
 
-# What one lives by, and what one waits for: private columns that count down in steps.
+# What one lives by.
 _LIFE: Final = ("light", "hp")
-_WAITS: Final = (("harpoon_wait", "harpoon"), ("flare_wait", "flare"), ("dash_wait", "dash"))
+# Private columns that count down in steps, what they are waits for, and the longest, in seconds.
+_WAITS: Final = (
+    ("harpoon_wait", "harpoon", 1),
+    ("flare_wait", "flare", 6),
+    ("dash_wait", "dash", 2),
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -73,21 +78,18 @@ def _own(surface: pygame.Surface, scene: Scene) -> None:
         write(surface, life, (box.right + 6, top + 13), QUIET)
         top = box.bottom + 6
     private = scene.client.private
-    for column, name in _WAITS:
-        if column not in private:
-            continue
+    waits = [each for each in _WAITS if each[0] in private]
+    if waits:
+        _panel(surface, pygame.Rect(_MARGIN - 6, top - 5, 134, line_height() * len(waits) + 6))
+    for column, name, longest_s in waits:
         left_s = float(private[column]) / schema.hz
         ready = left_s <= 0
         write(surface, name, (_MARGIN, top), TEXT if ready else QUIET)
         bar = pygame.Rect(_MARGIN + 62, top + 4, 56, 5)
         pygame.draw.rect(surface, (30, 44, 62), bar, border_radius=2)
-        bar.width = round(56 * max(1 - left_s / _longest_s(column), 0))
+        bar.width = round(56 * max(1 - left_s / longest_s, 0))
         pygame.draw.rect(surface, GOLD if ready else QUIET, bar, border_radius=2)
         top += line_height()
-
-
-def _longest_s(column: str) -> float:
-    return {"harpoon_wait": 1.0, "flare_wait": 6.0}.get(column, 2.0)
 
 
 def _board(surface: pygame.Surface, scene: Scene, width: int) -> None:

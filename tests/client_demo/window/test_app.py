@@ -158,7 +158,14 @@ async def test_who_is_thrown_out_is_told_why(still_server, connections):
     assert not pygame.display.get_init(), "the window is closed"
 
 
-async def test_without_a_display_the_error_says_so(monkeypatch):
+async def test_a_window_that_nobody_would_see_is_not_opened(monkeypatch):
+    monkeypatch.setattr(pygame.display, "get_driver", lambda: "offscreen")
+    monkeypatch.delenv("SDL_VIDEODRIVER")
+    with pytest.raises(WindowError, match="no display"):
+        await run_play(options("ws://127.0.0.1:9"))
+
+
+async def test_a_display_that_cannot_be_used_is_an_error_that_says_so(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "nosuch")
     with pytest.raises(WindowError, match="no window can be opened"):
         await run_play(options("ws://127.0.0.1:9"))
