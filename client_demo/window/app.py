@@ -119,6 +119,8 @@ def _save(file: Path) -> None:
 @contextmanager
 def _window(size: tuple[int, int]) -> Iterator[None]:
     """A window of so many pixels, until the block ends. Raises WindowError."""
+    if not getattr(pygame, "IS_CE", False):
+        raise WindowError("this is pygame, which lacks what pygame-ce has: install 'shoal[window]'")
     try:
         try:
             pygame.display.init()  # pygame.init() would open a sound device, too

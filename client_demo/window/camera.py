@@ -19,28 +19,28 @@ _ZOOM_S: Final = 0.6
 
 
 class Camera:
-    """A window of `width` x `height` pixels onto the world; `x`, `y` is the place in its middle."""
+    """A window of `width` x `height` pixels onto the world; `x`, `y` is the place in its middle.
+
+    `scale`: pixels per unit.
+    """
 
     def __init__(self) -> None:
         self.x = self.y = 0.0
         self.width = self.height = 1
+        self.scale = 1.0
         self._sight = 0.0
         self._placed = False
-
-    @property
-    def scale(self) -> float:
-        """Pixels per unit."""
-        sight = self._sight or 1.0
-        return max(self.width / (SIGHT_WIDE * sight), self.height / (SIGHT_HIGH * sight))
 
     def resize(self, width: int, height: int) -> None:
         """The window has another size; the place in its middle stays there."""
         self.width, self.height = width, height
+        self._scale()
 
     def see(self, sight: float, elapsed_s: float) -> None:
         """Come closer, or go further away, so that it shows what can be seen within `sight`."""
         share = _share(elapsed_s, _ZOOM_S) if self._sight else 1.0
         self._sight += (sight - self._sight) * share
+        self._scale()
 
     def follow(
         self, x: float, y: float, elapsed_s: float, *, jump: float, world: tuple[float, float]
@@ -56,6 +56,10 @@ class Camera:
         self._placed = True
         self.x += (x - self.x) * share
         self.y += (y - self.y) * share
+
+    def _scale(self) -> None:
+        sight = self._sight or 1.0
+        self.scale = max(self.width / (SIGHT_WIDE * sight), self.height / (SIGHT_HIGH * sight))
 
     def pixel(self, x: float, y: float) -> tuple[float, float]:
         """Where a place of the world is on the screen, with fractions of pixels."""

@@ -8,7 +8,6 @@ Must not know: connections, keys.
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final
 
 import pygame
@@ -33,6 +32,9 @@ GLOW: Final[Colour] = (255, 196, 112)
 SKIN: Final[Colour] = (44, 8, 26)
 FLESH: Final[Colour] = (84, 16, 42)
 
+_WAKE_S: Final = 0.6
+_WAKE_SPEED: Final = 12.0  # units per second; who is slower leaves none
+WAKE: Final = tuple(mix((0, 0, 0), (120, 92, 52), step / 8) for step in range(9))
 _BODY_POINTS: Final = 24  # of the leviathan
 _BODY_GAP: Final = 6.0  # units
 
@@ -106,7 +108,7 @@ def _diver(
 ) -> None:
     """A lantern with somebody behind it; everybody that players steer looks like that."""
     place, scale = camera.pixel(shown.x, shown.y), camera.scale
-    _wake(surface, camera, scene.trails.get(entity))
+    _wake(surface, camera, scene.trails.get(entity), shown)
     bright = min(float(shown.fields.get("light", 40.0)), 400.0) / 400
     blit_glow(surface, place, (18 + 16 * bright) * scale, GLOW)
     mine = entity == scene.client.entity
@@ -119,17 +121,16 @@ def _diver(
     write(surface, name, (place[0], place[1] + 9 * scale), NAME, size=16, align="centre")
 
 
-def _wake(surface: pygame.Surface, camera: Camera, trail: Trail | None) -> None:
+def _wake(surface: pygame.Surface, camera: Camera, trail: Trail | None, shown: Shown) -> None:
     """Where it swam during the last half second, fading."""
-    if not trail:
+    if not trail or math.hypot(shown.vx, shown.vy) < _WAKE_SPEED:
         return
     newest = trail[-1][0]
-    points = [(time, camera.pixel(x, y)) for time, x, y in trail if time > newest - 0.6]
-    for (time, start), (_, end) in pairwise(points):
-        share = 1 - (newest - time) / 0.6
-        radius = 3.4 * camera.scale * share
-        if math.dist(start, end) > 0.2:
-            blit_glow(surface, start, radius, mix((0, 0, 0), (120, 92, 52), share))
+    for time, x, y in trail:
+        left = 1 - (newest - time) / _WAKE_S
+        if left > 0:
+            colour = WAKE[int(left * (len(WAKE) - 1))]
+            blit_glow(surface, camera.pixel(x, y), 4.5 * camera.scale * left, colour)
 
 
 def _leviathan(surface: pygame.Surface, camera: Camera, shown: Shown, trail: Trail | None) -> None:

@@ -18,8 +18,9 @@ from protocol.playback import Shown
 __all__ = ["Effect", "Scene", "Trail"]
 
 _TRAIL_KINDS: Final = frozenset({"Diver", "Leviathan"})
-_TRAIL_POINTS: Final = 240
+_TRAIL_EVERY_S: Final = 0.05
 _TRAIL_S: Final = 4.0
+_TRAIL_POINTS: Final = 100
 _EVENTS_MAX: Final = 256
 # The rules of Lanterns as a player comes to know them.
 _HARPOON_RANGE: Final = 200.0
@@ -121,7 +122,8 @@ class Scene:
             trail = self.trails.setdefault(entity, deque(maxlen=_TRAIL_POINTS))
             if trail and math.hypot(shown.x - trail[-1][1], shown.y - trail[-1][2]) > schema.jump:
                 trail.clear()  # it was put elsewhere
-            trail.append((now, shown.x, shown.y))
+            if not trail or now >= trail[-1][0] + _TRAIL_EVERY_S:
+                trail.append((now, shown.x, shown.y))
             while trail[0][0] < now - _TRAIL_S:
                 trail.popleft()
         for entity in self.trails.keys() - self.shown.keys():

@@ -165,6 +165,12 @@ async def test_a_window_that_nobody_would_see_is_not_opened(monkeypatch):
         await run_play(options("ws://127.0.0.1:9"))
 
 
+async def test_the_other_pygame_is_told_apart(monkeypatch):
+    monkeypatch.delattr(pygame, "IS_CE")
+    with pytest.raises(WindowError, match="pygame-ce"):
+        await run_play(options("ws://127.0.0.1:9"))
+
+
 async def test_a_display_that_cannot_be_used_is_an_error_that_says_so(monkeypatch):
     monkeypatch.setenv("SDL_VIDEODRIVER", "nosuch")
     with pytest.raises(WindowError, match="no window can be opened"):
