@@ -74,10 +74,10 @@ async def run_play(options: PlayOptions) -> None:
 
                 nursery.start_soon(interrupt)
                 await _draw(connection, options)
-            if options.screenshot is not None:
-                _save(options.screenshot)
             await connection.leave()
             nursery.cancel_scope.cancel()
+        if options.screenshot is not None:
+            _save(options.screenshot)
 
 
 async def _draw(connection: Connection, options: PlayOptions) -> None:

@@ -91,7 +91,7 @@ def _lights(scene: Scene) -> Iterator[Light]:
             case "Leviathan":
                 yield Light(shown.x, shown.y, 120, (120, 24, 52))
             case _:
-                yield Light(shown.x, shown.y, scene.lantern(shown), (160, 138, 96))
+                yield Light(shown.x, shown.y, scene.lantern(shown), (190, 164, 114))
 
 
 def _fish(surface: pygame.Surface, camera: Camera, shown: Shown) -> None:

@@ -33,12 +33,16 @@ def glow(radius: int, colour: Colour) -> pygame.Surface:
 
 
 def blit_glow(
-    surface: pygame.Surface, place: tuple[float, float], radius: float, colour: Colour
+    surface: pygame.Surface,
+    place: tuple[float, float],
+    radius: float,
+    colour: Colour,
+    blending: int = pygame.BLEND_RGB_ADD,
 ) -> None:
-    """Add light to a surface around a pixel."""
+    """Put light around a pixel: added to what is there, or as `blending` says."""
     size = max(round(radius), 1)
     corner = round(place[0]) - size, round(place[1]) - size
-    surface.blit(glow(size, colour), corner, special_flags=pygame.BLEND_RGB_ADD)
+    surface.blit(glow(size, colour), corner, special_flags=blending)
 
 
 def blit_disc(

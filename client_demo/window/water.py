@@ -73,12 +73,15 @@ class Water:
         if self._smooth.get_size() != size:
             self._smooth = pygame.Surface(size)
             self._light = pygame.Surface((size[0] // _COARSE + 1, size[1] // _COARSE + 1))
-        self._light.fill(_DARK)
+        self._light.fill((0, 0, 0))
         for light in lights:
             if camera.shows(light.x, light.y, light.radius):
                 x, y = camera.pixel(light.x, light.y)
                 radius = light.radius * camera.scale / _COARSE
-                blit_glow(self._light, (x / _COARSE, y / _COARSE), radius, light.colour)
+                place = x / _COARSE, y / _COARSE
+                # The brightest counts: a sum would soon be white, and white light shows blue water.
+                blit_glow(self._light, place, radius, light.colour, pygame.BLEND_RGB_MAX)
+        self._light.fill(_DARK, special_flags=pygame.BLEND_RGB_ADD)
         pygame.transform.smoothscale(self._light, size, self._smooth)
         surface.blit(self._smooth, (0, 0), special_flags=pygame.BLEND_RGB_MULT)
 

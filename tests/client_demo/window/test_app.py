@@ -91,6 +91,13 @@ async def test_it_ends_by_itself_and_leaves_a_picture(still_server, tmp_path):
     )
 
 
+async def test_a_picture_that_cannot_be_written_is_an_error_that_says_so(still_server, tmp_path):
+    nowhere = tmp_path / "nowhere" / "sea.png"
+    async with still_server() as server:
+        with trio.fail_after(15), pytest.raises(WindowError, match="screenshot cannot be written"):
+            await run_play(options(server.url, seconds=0.3, screenshot=nowhere))
+
+
 async def test_a_lost_connection_is_shown_and_resumed_as_the_same_diver(connections):
     async with running_world(lanterns, shards="2x2") as driver, trio.open_nursery() as nursery:
         await nursery.start(_play, options(f"ws://127.0.0.1:{driver.process.gateway.port}"))
