@@ -59,7 +59,7 @@ bench-full: bench bench-peer ## everything, with the plots under docs/ (about an
 
 constraints: ## resolve the dependencies anew and pin them
 	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve
-	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot]'
+	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot,window]'
 	{ echo '# Written by `make constraints`; the Makefile installs from it.'; \
 	  $(VENV)/resolve/bin/python -m pip freeze --exclude shoal; } > constraints.txt
 	rm -rf $(VENV)/resolve
@@ -76,5 +76,5 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.developed: $(VENV)/.installed
-	$(PIP) install --constraint constraints.txt --editable '.[test,check]'
+	$(PIP) install --constraint constraints.txt --editable '.[test,check,window]'
 	@touch $@

@@ -1,15 +1,16 @@
-"""`python -m client_demo bots ...` and `python -m client_demo watch ...`, without the server."""
+"""`python -m client_demo bots ...` (or `watch`, or `play`), without the server."""
 
 from cyclopts import App
 
-from client_demo.cli import bots, watch
+from client_demo.cli import bots, play, watch
 
 
 def main() -> None:
     """Run the command line."""
-    app = App(name="client_demo", help="Clients of a Shoal world: bots and a live map.")
+    app = App(name="client_demo", help="Clients of a Shoal world: bots, a live map, a window.")
     app.command(bots)
     app.command(watch)
+    app.command(play)
     app()
 
 

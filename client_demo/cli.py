@@ -1,4 +1,4 @@
-"""The subcommands `shoal bots` and `shoal watch`, which the `shoal` command finds by entry point.
+"""The subcommands `shoal bots`, `watch` and `play`, which the `shoal` command finds by entry point.
 
 Plain functions with annotated keyword parameters; the help is made of them. Errors that a person
 can mend are one line on standard error and exit code 1.
@@ -8,7 +8,9 @@ import json as json_format
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Annotated, Any
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
 
 import trio
 from cyclopts import Parameter
@@ -19,7 +21,7 @@ from client_demo.bots import BotOptions, run_bots
 from client_demo.connection import ConnectionEndedError
 from client_demo.watch import WatchOptions, run_watch
 
-__all__ = ["bots", "watch"]
+__all__ = ["bots", "play", "watch"]
 
 URL_DEFAULT = "ws://127.0.0.1:8642"
 
@@ -87,6 +89,52 @@ def watch(
         _fail(str(error))
 
 
+def play(
+    *,
+    url: Annotated[str, Parameter(help="Where the world is, ws:// or wss://.")] = URL_DEFAULT,
+    name: Annotated[str, Parameter(help="What the others call you.")] = "diver",
+    token: Annotated[str | None, Parameter(help="Token that the server asks for.")] = None,
+    size: Annotated[str, Parameter(help="Size of the window, in pixels.")] = "1024x640",
+    seconds: Annotated[float | None, Parameter(help="End by itself after so long.")] = None,
+    screenshot: Annotated[
+        Path | None, Parameter(help="Write the last picture into this PNG file.")
+    ] = None,
+) -> None:
+    """Play in a window. Needs the extra: pip install 'shoal[window]'."""
+    pixels = _pixels(size)
+    if screenshot is not None and screenshot.suffix != ".png":
+        _fail(f"screenshot: {str(screenshot)!r} does not end in .png")
+    if seconds is not None and seconds <= 0:
+        _fail(f"seconds: {seconds} is not above 0")
+    url = _checked(url)
+    if find_spec("pygame") is None:
+        _fail("the window needs the extra: pip install 'shoal[window]'")
+    from client_demo.window import app  # noqa: PLC0415 - pygame-ce is an extra
+
+    options = app.PlayOptions(
+        url=url,
+        name=name,
+        token=token,
+        size=pixels,
+        seconds=seconds,
+        screenshot=screenshot,
+    )
+    try:
+        _until_interrupted(partial(app.run_play, options))
+    except (app.WindowError, ConnectionEndedError) as error:
+        _fail(str(error))
+
+
+def _pixels(size: str) -> tuple[int, int]:
+    """What "1024x640" means."""
+    width, by, height = size.partition("x")
+    if not (by and width.isdecimal() and height.isdecimal()):
+        _fail(f"size: {size!r} is not like 1024x640")
+    if not (320 <= int(width) <= 7680 and 240 <= int(height) <= 4320):
+        _fail(f"size: {size} is not within 320x240 to 7680x4320")
+    return int(width), int(height)
+
+
 def _until_interrupted(run: Callable[[], Awaitable[object]]) -> None:
     """Run until it ends by itself or with Ctrl-C, which nurseries may have put into groups."""
     try:
@@ -109,6 +157,6 @@ def _print_plain(numbers: dict[str, Any]) -> None:
     print("  ".join(f"{name} {value}" for name, value in numbers.items()), flush=True)
 
 
-def _fail(message: str) -> None:
+def _fail(message: str) -> NoReturn:
     print(f"shoal: {message}", file=sys.stderr)
     sys.exit(1)

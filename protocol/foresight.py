@@ -18,6 +18,7 @@ class Predictor(Protocol):
     tick: int
     corrections: int
     rubber_bands: int
+    error: float
 
     @property
     def predictable(self) -> bool:
@@ -68,6 +69,11 @@ class Foresight:
     def rubber_bands(self) -> int:
         """How often that was drawn as a jump of more than 10 units."""
         return self.predictor.rubber_bands
+
+    @property
+    def error(self) -> float:
+        """By how many units the last correction moved the prediction; 0 before the first."""
+        return self.predictor.error
 
     def sent(self, entry: Input, name: str, values: Mapping[str, float]) -> None:
         """An input went out."""

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 import trio
@@ -73,6 +74,11 @@ async def test_bots_that_are_all_thrown_out_say_why(still_server):
         (lambda: cli.watch(url="here"), "'here' does"),
         (lambda: cli.watch(frames_per_s=0), "frames-per-s"),
         (cli.watch, "--once prints one picture"),
+        (lambda: cli.play(url="sea"), "'sea' does not begin"),
+        (lambda: cli.play(size="big"), "'big' is not like 1024x640"),
+        (lambda: cli.play(size="10x10"), "size: 10x10 is not within"),
+        (lambda: cli.play(screenshot=Path("sea.gif")), "does not end in .png"),
+        (lambda: cli.play(seconds=0), "seconds: 0"),
     ],
 )
 def test_bad_options_are_one_clear_line(call, complaint, capsys):
@@ -82,6 +88,15 @@ def test_bad_options_are_one_clear_line(call, complaint, capsys):
     error = capsys.readouterr().err
     assert complaint in error
     assert error.count("\n") == 1
+
+
+def test_without_pygame_one_is_told_what_to_install(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "find_spec", lambda _: None)
+    with pytest.raises(SystemExit) as caught:
+        cli.play()
+    assert caught.value.code == 1
+    error = capsys.readouterr().err
+    assert error == "shoal: the window needs the extra: pip install 'shoal[window]'\n"
 
 
 def test_no_server_is_one_clear_line(monkeypatch, capsys):

@@ -30,7 +30,7 @@ def run(*arguments: str, timeout: float = 60, **more: object) -> subprocess.Comp
     )
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "bots", "watch"])
+@pytest.mark.parametrize("command", ["serve", "demo", "bots", "watch", "play"])
 def test_every_command_explains_itself(command: str) -> None:
     result = run(command, "--help")
     assert result.returncode == 0
@@ -56,6 +56,7 @@ def test_every_setting_is_a_flag_a_variable_and_has_help() -> None:
         (["--config", "not-there.toml", "serve"], "not-there.toml"),
         (["watch", "--url", "http://x"], "ws://"),
         (["bots", "--count", "0"], "count"),
+        (["play", "--size", "big"], "not like 1024x640"),
         (["nonsense"], "nonsense"),
     ],
 )
