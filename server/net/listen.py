@@ -19,7 +19,7 @@ import structlog
 import trio
 
 from server.net import limits
-from server.net.binding import ListenError, bind, close_all
+from server.net.binding import ListenError, authority, bind, close_all
 from server.net.connection import Connection, OnLink
 from server.net.doors import Doors, origin_of
 from server.net.drain import Drain
@@ -188,7 +188,7 @@ class _Server:
                 continue
             origin = origin_of(address[0])
             if self._doors.admit(origin):
-                connections.start_soon(self._serve, connected, origin, _name(address))
+                connections.start_soon(self._serve, connected, origin, authority(*address[:2]))
             else:
                 self._turned_away += 1
                 connected.close()
@@ -227,8 +227,3 @@ class _Server:
             for connection in [c for c in self._connections if c.link and c.link.stuck(now)]:
                 self._stuck += 1
                 connection.abort()
-
-
-def _name(address: tuple[str, int]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
