@@ -48,7 +48,7 @@ class Crowd:
         count = wish.get("count")
         if type(count) is not int or not 1 <= count <= BOTS_AT_ONCE_MAX:
             return 400, {"error": f"count is a number from 1 to {BOTS_AT_ONCE_MAX}"}
-        if not self._budget.spend(1, trio.current_time()):
+        if not self._budget.afford(1, trio.current_time()):
             return 429, {"error": "not so often", **self._tell()}
         room = self.count_max - self.count
         if room <= 0:

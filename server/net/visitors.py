@@ -66,7 +66,7 @@ class Visitors:
         if number in self._visits:
             self._visits.move_to_end(number)
         # An address that overdoes it must not spend what is everybody's.
-        return self._budget(origin).spend(1, now) and self._all.spend(1, now)
+        return self._budget(origin).afford(1, now) and self._all.afford(1, now)
 
     def close(self) -> None:
         """Give up every visit, now and in future."""

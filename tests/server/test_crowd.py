@@ -34,7 +34,7 @@ async def test_any_other_wish_is_refused(autojump_clock, wish):
 async def test_wishes_come_at_a_bounded_rate(autojump_clock):
     crowd = Crowd(count=0, count_max=1000)
     assert [crowd.wish({"count": 1})[0] for _ in range(5)] == [202, 202, 202, 429, 429]
-    await trio.sleep(10)
+    await trio.sleep(1.1)
     assert crowd.wish({"count": 1})[0] == 202
     assert crowd.count == 4
 

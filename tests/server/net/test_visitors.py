@@ -57,9 +57,10 @@ def test_an_address_that_asks_too_much_leaves_the_others_theirs():
     visitors = Visitors()
     number = visitors.enter("a", lambda: None)
     allowed = sum(visitors.may_ask(number, "a", 1.0) for _ in range(5000))
-    assert allowed == limits.ADDRESS_REQUESTS_BURST
+    assert abs(allowed - limits.ADDRESS_REQUESTS_BURST) <= 1
     assert visitors.may_ask(number, "b", 1.0)
-    assert visitors.may_ask(number, "a", 200.0)
+    again = sum(visitors.may_ask(number, "a", 2.0) for _ in range(5000))
+    assert abs(again - limits.ADDRESS_REQUESTS_PER_S) <= 1, "refusals are not held against it"
 
 
 def test_many_addresses_together_are_bounded_in_requests_and_in_memory():
