@@ -1,4 +1,4 @@
-"""Links to clients over sockets and over memory, and the listening that makes them; and, on the same
+"""Links to clients over sockets and over memory, and the listening that makes them; on the same
 port, pages for browsers.
 
 The only room of the server that knows trio-websocket and h11. `link.Link` is the seam to the game:
