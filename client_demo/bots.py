@@ -27,7 +27,7 @@ from client_demo.senses import Brain
 from client_demo.tally import Tally
 from protocol.client import Client
 
-__all__ = ["BotOptions", "run_bots"]
+__all__ = ["BotOptions", "Report", "run_bots"]
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -46,16 +46,19 @@ class BotOptions:
     token: str | None = None
 
 
-async def run_bots(options: BotOptions, report: Report) -> dict[str, Any]:
+async def run_bots(
+    options: BotOptions, report: Report, more: trio.abc.ReceiveStream | None = None
+) -> dict[str, Any]:
     """Let the bots play until the time is up, or SIGINT or SIGTERM; the final report is returned.
 
-    `report` is given the numbers once a second. Error handling: a bot that cannot stay counts as
+    `report` is given the numbers once a second. Each line of `more` is how many bots join later,
+    and as long as it has not ended, some may. Error handling: a bot that cannot stay counts as
     gone and the others play on; raises ConnectionEndedError when none is left.
     """
     crowd = _Crowd(options)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(crowd.join_all, nursery.cancel_scope)
+            nursery.start_soon(crowd.join_all, more, nursery.cancel_scope)
             reporting = await nursery.start(crowd.report_every_second, report)
             with trio.move_on_after(options.seconds or float("inf")):
                 async for _ in signals:
@@ -76,14 +79,29 @@ class _Crowd:
         self.error: ConnectionEndedError | None = None
         self.tally = Tally()
         self._options = options
+        self._joined = 0
 
-    async def join_all(self, everything: trio.CancelScope) -> None:
-        options = self._options
+    async def join_all(
+        self, more: trio.abc.ReceiveStream | None, everything: trio.CancelScope
+    ) -> None:
         async with trio.open_nursery() as nursery:
-            for number in range(options.count):
-                nursery.start_soon(self._run, _Bot(number, options))
-                await trio.sleep(1 / options.joins_per_s)
+            await self._join(self._options.count, nursery)
+            if more is not None:
+                await self._join_later(more, nursery)
         everything.cancel()  # the last one has gone
+
+    async def _join_later(self, more: trio.abc.ReceiveStream, nursery: trio.Nursery) -> None:
+        rest = b""
+        async for chunk in more:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in filter(bytes.isdigit, lines):
+                await self._join(int(line), nursery)
+
+    async def _join(self, count: int, nursery: trio.Nursery) -> None:
+        for _ in range(min(count, limits.BOTS_MAX - self._joined)):
+            nursery.start_soon(self._run, _Bot(self._joined, self._options))
+            self._joined += 1
+            await trio.sleep(1 / self._options.joins_per_s)
 
     async def _run(self, bot: "_Bot") -> None:
         self.bots.add(bot)

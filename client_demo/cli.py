@@ -5,6 +5,7 @@ can mend are one line on standard error and exit code 1.
 """
 
 import json as json_format
+import os
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -17,7 +18,7 @@ from cyclopts import Parameter
 from rich.console import Console
 
 from client_demo import limits
-from client_demo.bots import BotOptions, run_bots
+from client_demo.bots import BotOptions, Report, run_bots
 from client_demo.connection import ConnectionEndedError
 from client_demo.watch import WatchOptions, run_watch
 
@@ -38,6 +39,9 @@ def bots(
     seed: Annotated[int, Parameter(help="Seed of the bots' chance.")] = 1,
     name: Annotated[str, Parameter(help="What the bots are called, with a number.")] = "bot",
     token: Annotated[str | None, Parameter(help="Token that the server asks for.")] = None,
+    more: Annotated[
+        bool, Parameter(help="Numbers on standard input, one a line: so many more join then.")
+    ] = False,
     json: Annotated[
         bool, Parameter(help="One JSON line a second on standard output, and a final one.")
     ] = False,
@@ -59,9 +63,16 @@ def bots(
     )
     report = _print_json if json else _print_plain
     try:
-        report(trio.run(run_bots, options, report))
+        report(trio.run(_run_bots, options, report, more))
     except ConnectionEndedError as error:
         _fail(str(error))
+
+
+async def _run_bots(options: BotOptions, report: Report, more: bool) -> dict[str, Any]:  # noqa: FBT001 - trio.run passes no keywords
+    if not more:
+        return await run_bots(options, report)
+    async with trio.lowlevel.FdStream(os.dup(sys.stdin.fileno())) as lines:
+        return await run_bots(options, report, lines)
 
 
 def watch(
@@ -69,6 +80,9 @@ def watch(
     url: Annotated[str, Parameter(help="Where the world is, ws:// or wss://.")] = URL_DEFAULT,
     token: Annotated[
         str | None, Parameter(help="Admin token; needed unless the server runs with --reveal.")
+    ] = None,
+    page: Annotated[
+        str | None, Parameter(help="What is shown as its address, instead of the url.")
     ] = None,
     once: Annotated[bool, Parameter(help="Print one picture and end.")] = False,
     seconds: Annotated[float | None, Parameter(help="End by itself after so long.")] = None,
@@ -78,7 +92,12 @@ def watch(
     if not 0 < frames_per_s <= 60:
         _fail(f"frames-per-s: {frames_per_s} is not within 0 to 60")
     options = WatchOptions(
-        url=_checked(url), token=token, once=once, seconds=seconds, frames_per_s=frames_per_s
+        url=_checked(url),
+        shown_url=page,
+        token=token,
+        once=once,
+        seconds=seconds,
+        frames_per_s=frames_per_s,
     )
     console = Console()
     if not once and not console.is_terminal:

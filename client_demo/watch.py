@@ -27,9 +27,12 @@ __all__ = ["WatchOptions", "run_watch"]
 
 @attrs.frozen(kw_only=True)
 class WatchOptions:
-    """What to watch. `once` prints one picture and ends; `seconds` ends by itself."""
+    """What to watch. `once` prints one picture and ends; `seconds` ends by itself.
+    The title says `shown_url`, or `url`.
+    """
 
     url: str
+    shown_url: str | None = None
     token: str | None = None
     once: bool = False
     seconds: float | None = None
@@ -51,7 +54,7 @@ async def run_watch(options: WatchOptions, console: Console) -> None:
             await connection.wait_welcomed()
             if options.once:
                 await _wait_world(connection)
-                _print_once(connection, options.url, console)
+                _print_once(connection, options, console)
             else:
                 with trio.move_on_after(options.seconds or float("inf")):
                     await _watch(connection, options, console)
@@ -72,9 +75,9 @@ async def _wait_until(happened: Callable[[], bool], seconds: float) -> None:
             await trio.sleep(0.05)
 
 
-def _print_once(connection: Connection, url: str, console: Console) -> None:
+def _print_once(connection: Connection, options: WatchOptions, console: Console) -> None:
     columns, rows = console.size.width, max(console.size.height - 1, 24)
-    lines = paint(_view(connection, url, Meter()), columns, rows)
+    lines = paint(_view(connection, options, Meter()), columns, rows)
     console.print(Segments([part for line in lines for part in (*line, Segment.line())]), end="")
 
 
@@ -87,7 +90,7 @@ async def _watch(connection: Connection, options: WatchOptions, console: Console
             due = trio.current_time()
             while True:
                 meter.note(connection, trio.current_time())
-                screen.show(paint(_view(connection, options.url, meter), *screen.size))
+                screen.show(paint(_view(connection, options, meter), *screen.size))
                 due = max(due + 1 / options.frames_per_s, trio.current_time())
                 await trio.sleep_until(due)
 
@@ -128,10 +131,11 @@ class Meter:
         return (last[column] - first[column]) / max(last[0] - first[0], 1e-6)
 
 
-def _view(connection: Connection, url: str, meter: Meter) -> View:
+def _view(connection: Connection, options: WatchOptions, meter: Meter) -> View:
     client = connection.client
     assert client.replica is not None, "a picture is painted after the welcome only"
     everyone = crowds(client.replica)
+    url = options.shown_url or options.url
     return View(
         title=f"{client.replica.schema.game} · {url}" + ("" if connection.open else " · lost"),
         geometry=client.replica.geometry,

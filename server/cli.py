@@ -15,6 +15,7 @@ from cyclopts.config import Env, Toml
 
 from server.games import DEFAULT_GAME, GameNotFoundError
 from server.net.listen import ListenError
+from server.net.pages import PagesError
 from server.settings import Settings, SettingsError
 
 __all__ = ["build_app", "main"]
@@ -25,6 +26,9 @@ _DEFAULTS = Settings()
 
 class ConfigNotFoundError(Exception):
     """The settings file that was named is not there."""
+
+
+_MENDABLE = (SettingsError, GameNotFoundError, ListenError, PagesError, ConfigNotFoundError)
 
 
 def build_app(config: Path | None = None) -> App:
@@ -77,11 +81,14 @@ def demo(
     /,
     *,
     bots: int = 50,
+    bots_max: int = 500,
     seconds: float | None = None,
     json: bool = False,
+    open_: Annotated[bool, Parameter(name="open")] = True,
     settings: Settings = _DEFAULTS,
 ) -> None:
-    """Run a living world: the server with bots in it, and a live map of it on a terminal.
+    """Run a living world: the server with bots in it, a page to play in a browser, and a live map
+    of it on a terminal.
 
     Parameters
     ----------
@@ -89,14 +96,26 @@ def demo(
         The game, as module:variable; the current folder is searched too.
     bots
         How many bots play.
+    bots_max
+        How many there may be after visitors of the page have asked for more.
     seconds
         End by itself after so long; otherwise with Ctrl-C.
     json
         Show nothing; end with one JSON line of measurements on standard output.
+    open_
+        Open the page in the browser, where there is a display.
     """
     from server.demo import run_demo  # noqa: PLC0415 - --help stays fast
 
-    run_demo(game, settings, bots=bots, seconds=seconds, json_line=json)
+    run_demo(
+        game,
+        settings,
+        bots=bots,
+        bots_max=bots_max,
+        seconds=seconds,
+        json_line=json,
+        open_page=open_,
+    )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -123,7 +142,7 @@ def _run(launcher: App, tokens: list[str]) -> None:
     """Run, and answer a mistake that a person can mend with its message alone."""
     try:
         launcher(tokens, exit_on_error=False, print_error=False)
-    except* (SettingsError, GameNotFoundError, ListenError, ConfigNotFoundError) as group:
+    except* _MENDABLE as group:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):  # out of the nurseries that it crossed
             error = error.exceptions[0]

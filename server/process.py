@@ -24,10 +24,13 @@ from server.cluster.journal import MemoryJournal
 from server.games import load_game
 from server.gateway.core import GatewayConfig
 from server.gateway.service import RunningGateway, run_gateway
+from server.net.binding import authority
 from server.net.listen import ListenConfig
+from server.net.pages import Pages
 from server.observe.garbage import Garbage, few_collections
 from server.observe.intervals import Intervals
 from server.observe.logs import configure_logs
+from server.page import load_pages, page_url
 from server.settings import Settings, SettingsError
 from server.shard.host import Shard, ShardConfig
 from server.shard.schedule import Schedule
@@ -45,12 +48,13 @@ FIRST_TICK_AFTER_S = 0.2  # everything listens by then
 
 @attrs.frozen(eq=False)
 class Process:
-    """A world that runs in this process."""
+    """A world that runs in this process. `page_url` is for browsers, None if there is no page."""
 
     node: Node
     gateway: RunningGateway
     intervals: Intervals
     url: str
+    page_url: str | None
     drain_s: float
 
     async def shut_down(self, reason: str) -> None:
@@ -66,11 +70,13 @@ async def run_process(
     *,
     counting: bool = False,
     on_tick: Callable[[int], None] = lambda _: None,
+    pages: Pages | None = None,
     task_status: trio.TaskStatus[Process] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run `game` as `settings` say until it is shut down or cancelled.
 
     `counting` keeps every entity's id for a census. `on_tick` is called after all shards stepped.
+    `pages` are what browsers get on the same port.
     Error handling: raises SettingsError when the world cannot be cut so, ListenError when the
     address cannot be had.
     """
@@ -107,28 +113,31 @@ async def run_process(
                     schedule=schedule,
                     host=settings.host,
                     port=settings.port,
-                    listen_config=_listen_config(settings),
+                    listen_config=_listen_config(settings, pages),
                     owners={each.shard.id: each.shard.table for each in owned},
                 )
             )
             node = await nursery.start(
                 partial(run_node, owned, journal=journal, schedule=schedule, on_tick=ticked)
             )
-            url = f"ws://{settings.host}:{gateway.port}"
-            _log.info("serving", game=game.name, url=url, shards=len(owned), hz=schema.hz)
-            task_status.started(Process(node, gateway, intervals, url, settings.drain_s))
+            url = f"ws://{authority(settings.host, gateway.port)}"
+            page = None if pages is None else page_url(settings.host, gateway.port)
+            shown = {} if page is None else {"page": page}
+            _log.info("serving", game=game.name, url=url, **shown, shards=len(owned), hz=schema.hz)
+            task_status.started(Process(node, gateway, intervals, url, page, settings.drain_s))
 
 
 def serve_forever(game_name: str, settings: Settings) -> None:
     """Run the game of that name until a signal ends it."""
     configure_logs(settings.log_level, settings.log_format)
-    trio.run(_serve, load_game(game_name), settings)
+    pages = load_pages(settings) if settings.page else None
+    trio.run(_serve, load_game(game_name), settings, pages)
 
 
-async def _serve(game: Game, settings: Settings) -> None:
+async def _serve(game: Game, settings: Settings, pages: Pages | None) -> None:
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with trio.open_nursery() as nursery:
-            process = await nursery.start(run_process, game, settings)
+            process = await nursery.start(partial(run_process, game, settings, pages=pages))
             nursery.start_soon(_end_on_signal, signals, process, nursery.cancel_scope)
 
 
@@ -173,11 +182,12 @@ def _gateway_config(schema: Schema, geometry: Geometry, settings: Settings) -> G
     )
 
 
-def _listen_config(settings: Settings) -> ListenConfig:
+def _listen_config(settings: Settings, pages: Pages | None) -> ListenConfig:
     return ListenConfig(
         origins=settings.origins,
         clients_max=settings.clients_max,
         clients_per_address_max=settings.clients_per_address_max,
+        pages=pages,
     )
 
 

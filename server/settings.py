@@ -42,6 +42,10 @@ class Settings:
         tuple[str, ...],
         _help("Web origins that may connect; none given: only pages from this very server."),
     ] = ()
+    page: Annotated[
+        bool | None,
+        _help("Show browsers a page, on the same port; by default only shoal demo does."),
+    ] = None
     clients_max: Annotated[int, _help("Clients that one process takes.")] = 4000
     client_bytes_per_s: Annotated[
         int, _help("Bytes a client is sent a second in the long run; a crowd beyond it is thinned.")

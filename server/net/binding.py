@@ -9,7 +9,7 @@ import trio
 
 from server.net import limits
 
-__all__ = ["ListenError", "bind"]
+__all__ = ["ListenError", "authority", "bind"]
 
 # A name may stand for IPv4 and IPv6 addresses of which this machine has only the ones.
 _ABSENT: Final = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL))
@@ -53,6 +53,11 @@ def close_all(listeners: list[socket.socket]) -> None:
         if listener.fileno() >= 0:
             trio.lowlevel.notify_closing(listener.fileno())
             listener.close()
+
+
+def authority(host: str, port: int) -> str:
+    """Host and port as an address bar has them."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _listener(family: int, address: Any, others: list[socket.socket]) -> socket.socket:

@@ -25,3 +25,14 @@ class Budget:
         starts_at = full_at if full_at > now else now  # noqa: FURB136 - max() takes longer
         self._full_at = full_at = starts_at + amount * self._unit_s
         return full_at - now <= self._burst_s
+
+    def afford(self, amount: float, now: float) -> bool:
+        """Take `amount` at `now` seconds if it is there; False, and nothing is taken, otherwise.
+
+        For those who are only put off: refusals leave no debt that would keep them away for longer.
+        """
+        full_at = max(self._full_at, now) + amount * self._unit_s
+        if full_at - now > self._burst_s:
+            return False
+        self._full_at = full_at
+        return True

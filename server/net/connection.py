@@ -1,8 +1,9 @@
 """One accepted connection from its first byte to its last.
 
-The stages: handshake under a deadline; conversation, in which the listener's drain reads, messages
-go straight to the link, and trio-websocket answers pings and closing; the end, in which what is
-left is written within `limits.CLOSE_S`, and the socket is closed by force in any case.
+The stages: where there are pages, requests for them, if that is what it came for; handshake under a
+deadline; conversation, in which the listener's drain reads, messages go straight to the link, and
+trio-websocket answers pings and closing; the end, in which what is left is written within
+`limits.CLOSE_S`, and the socket is closed by force in any case.
 
 Error handling: nothing that a client does raises out of `run`. Only cancellation does.
 """
@@ -17,16 +18,20 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_server_st
 from protocol.errors import CloseCode
 from protocol.limits import SUBPROTOCOL
 from server.net import limits
-from server.net.doors import Doors
 from server.net.drain import Drain
+from server.net.exchange import UPGRADE
 from server.net.frames import close_frame
 from server.net.handshake import refusal
 from server.net.inbound import Inbound
 from server.net.link import Closed
 from server.net.outbound import Outbound
+from server.net.pages import Pages
+from server.net.request import Request
+from server.net.seat import Seat
 from server.net.socket import SocketLink
 from server.net.stream import LinkStream
 from server.net.transport import SocketTransport
+from server.net.visit import Visit
 
 __all__ = ["Connection", "OnLink"]
 
@@ -37,22 +42,24 @@ _ABNORMAL = Closed(1006, "the connection was lost", by_peer=True)
 
 
 class Connection:
-    """Owns `connected` and everything that runs on it."""
+    """Owns `connected` and everything that runs on it. Without `pages` there is only the game."""
 
     def __init__(
         self,
         connected: socket.socket,
         peer: str,
         *,
-        doors: Doors,
+        seat: Seat,
         drain: Drain,
         origins: Collection[str],
+        pages: Pages | None,
         on_link: OnLink,
     ) -> None:
         self.link: SocketLink | None = None
         self._peer = peer
-        self._doors = doors
+        self._seat = seat
         self._origins = origins
+        self._pages = pages
         self._on_link = on_link
         self._tasks = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -85,7 +92,8 @@ class Connection:
         with self._tasks:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
-                self._web_socket = await self._shake_hands(nursery)
+                if await self._asks_to_play():
+                    self._web_socket = await self._shake_hands(nursery)
                 if self._web_socket is not None:
                     self._open()
                     while True:
@@ -102,9 +110,31 @@ class Connection:
             return _ABNORMAL
         return Closed(int(reason.code), reason.reason or "", by_peer=True)
 
+    async def _asks_to_play(self) -> bool:
+        """Answer requests for pages, if there are any; whether one for an upgrade remains.
+
+        Until it is known what it came for, a connection counts as one that shakes hands.
+        """
+        if self._pages is None:
+            return True
+        visit = Visit(self._transport, self._pages)
+        number = self._seat.begin_handshake(self._tasks.cancel)
+        try:
+            with trio.fail_after(limits.HANDSHAKE_S):
+                asked = await visit.next()
+        finally:
+            self._seat.end_handshake(number)
+        if isinstance(asked, Request):
+            self._seat.visit(self._tasks.cancel)
+            asked = await visit.answer(asked, self._seat.may_ask)
+            if asked is UPGRADE and not self._seat.play():
+                return False
+        self._stream.replay(visit.data)
+        return asked is UPGRADE
+
     async def _shake_hands(self, nursery: trio.Nursery) -> WebSocketConnection | None:
         """The connection that trio-websocket speaks for, None if the request was refused."""
-        number = self._doors.begin_handshake(self._tasks.cancel)
+        number = self._seat.begin_handshake(self._tasks.cancel)
         try:
             with trio.fail_after(limits.HANDSHAKE_S):
                 request = await wrap_server_stream(
@@ -125,7 +155,7 @@ class Connection:
                     return None
                 return await request.accept(subprotocol=SUBPROTOCOL)
         finally:
-            self._doors.end_handshake(number)
+            self._seat.end_handshake(number)
 
     def _open(self) -> None:
         stream = self._stream

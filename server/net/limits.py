@@ -10,6 +10,21 @@ HANDSHAKE_S: Final = 5.0  # a connection whose handshake takes longer is freed
 HANDSHAKES_MAX: Final = 512  # at once; the oldest is dropped, a good one takes milliseconds
 HEAD_BYTES: Final = 8 * 1024  # of an opening request; a longer one ends the connection
 
+# --- pages ---------------------------------------------------------------------------------------
+VISITS_MAX: Final = 64  # connections for the page at once; the quietest is dropped
+VISITS_PER_ADDRESS_MAX: Final = 32  # a browser opens six; the quietest of the address is dropped
+VISIT_REQUESTS: Final = 200  # on one connection; with the last reply it is closed
+VISIT_IDLE_S: Final = 5.0  # for the next request to be there; then the connection is closed
+REPLY_S: Final = 10.0  # for a reply to be taken; then the connection is dropped
+BODY_BYTES: Final = 256  # of a request, enough for an action; a longer one gets 413
+REQUESTS_PER_S: Final = 300.0  # of everybody; more get 429. About 5 % of one core
+REQUESTS_BURST: Final = 600.0
+ADDRESS_REQUESTS_PER_S: Final = 60.0  # of one address; more get 429
+ADDRESS_REQUESTS_BURST: Final = 300.0  # a page is some thirty files, and is reloaded
+ADDRESSES_KEPT: Final = 1024  # whose requests are remembered; beyond, the latest only
+PAGE_FILES: Final = 1000  # in the folder that is served; with more the server does not start
+PAGE_BYTES: Final = 32 * 1024 * 1024  # all files together; the same
+
 # --- what a client may send ----------------------------------------------------------------------
 MESSAGE_BYTES: Final = 16 * 1024  # of one message; a longer one closes with 1009
 FRAGMENTS: Final = 64  # of one message; more close with 1008
@@ -46,5 +61,9 @@ if BYTES_BURST < 4 * MESSAGE_BYTES:
     raise AssertionError("several of the longest messages must be welcome")
 if CLOSE_S > HANDSHAKE_S:
     raise AssertionError("ending must not take longer than beginning")
+if VISITS_PER_ADDRESS_MAX >= VISITS_MAX:
+    raise AssertionError("one address must not have every visit to itself")
+if ADDRESS_REQUESTS_BURST >= REQUESTS_BURST:
+    raise AssertionError("one address must not spend what is everybody's")
 if STUCK_S <= CLOSE_S + SWEEP_S:
     raise AssertionError("a link that ends must not be taken for a stuck one")

@@ -19,11 +19,14 @@ import structlog
 import trio
 
 from server.net import limits
-from server.net.binding import ListenError, bind, close_all
+from server.net.binding import ListenError, authority, bind, close_all
 from server.net.connection import Connection, OnLink
 from server.net.doors import Doors, origin_of
 from server.net.drain import Drain
+from server.net.pages import Pages
+from server.net.seat import Seat
 from server.net.socket import SocketLink
+from server.net.visitors import Visitors
 
 __all__ = ["ListenConfig", "ListenError", "ListenStatistics", "Listening", "listen"]
 
@@ -38,32 +41,36 @@ class ListenConfig:
     """Who may come in.
 
     `clients_max` leaves room beyond it for handshakes, so that the gateway can say that it is full;
-    `descriptors_max` None asks the system.
+    `descriptors_max` None asks the system. `pages` are for connections that ask for no upgrade,
+    which have room of their own.
     """
 
     origins: tuple[str, ...] = ()
     clients_max: int = 4000
     clients_per_address_max: int = 1000
     descriptors_max: int | None = None
+    pages: Pages | None = None
 
     @property
     def connections_max(self) -> int:
-        """How many connections are held at once, handshakes included."""
+        """How many connections are held at once, handshakes included and visits for pages not."""
         descriptors = self.descriptors_max
         if descriptors is None:
             descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        room = max(descriptors - limits.DESCRIPTORS_RESERVED, 1)
+        visits = 0 if self.pages is None else limits.VISITS_MAX
+        room = max(descriptors - limits.DESCRIPTORS_RESERVED - visits, 1)
         return min(self.clients_max + limits.HANDSHAKES_MAX, room)
 
 
 @attrs.frozen(kw_only=True)
 class ListenStatistics:
     """Totals since listening began: `accepted` counts connections that became links, `turned_away`
-    those for which there was no room; `connections` are in now.
+    those for which there was no room, `visits` those that came for pages; `connections` are in now.
     """
 
     connections: int
     accepted: int
+    visits: int
     turned_away: int
     stuck: int
 
@@ -89,7 +96,10 @@ class Listening:
         return self.addresses[0][1]
 
     def stop_accepting(self) -> None:
-        """Let nobody in any more; links go on. `listen` ends when the last of them has ended."""
+        """Let nobody in any more; links go on. `listen` ends when the last of them has ended.
+
+        Visits for pages end at once.
+        """
         self._accepting.cancel()
 
     async def wait_closed(self) -> None:
@@ -131,6 +141,7 @@ class _Server:
             per_address_max=config.clients_per_address_max,
             handshakes_max=limits.HANDSHAKES_MAX,
         )
+        self._visitors = Visitors()
         self._connections: set[Connection] = set()
         self._accepted = 0
         self._turned_away = 0
@@ -138,8 +149,9 @@ class _Server:
 
     def statistics(self) -> ListenStatistics:
         return ListenStatistics(
-            connections=self._doors.connections,
+            connections=self._doors.connections + len(self._visitors),
             accepted=self._accepted,
+            visits=self._visitors.total,
             turned_away=self._turned_away,
             stuck=self._stuck,
         )
@@ -159,6 +171,7 @@ class _Server:
                         for listener in listeners:
                             loops.start_soon(self._accept, listener, connections)
                 close_all(listeners)
+                self._visitors.close()
             empty.set()
             services.cancel_scope.cancel()
 
@@ -175,31 +188,33 @@ class _Server:
                 continue
             origin = origin_of(address[0])
             if self._doors.admit(origin):
-                connections.start_soon(self._serve, connected, origin, _name(address))
+                connections.start_soon(self._serve, connected, origin, authority(*address[:2]))
             else:
                 self._turned_away += 1
                 connected.close()
 
     async def _serve(self, connected: socket.socket, origin: str, peer: str) -> None:
+        seat = Seat(self._doors, self._visitors, origin)
         try:
             connection = Connection(
                 connected,
                 peer,
-                doors=self._doors,
+                seat=seat,
                 drain=self._drain,
                 origins=self._config.origins,
+                pages=self._config.pages,
                 on_link=self._welcome,
             )
         except OSError:
             connected.close()  # reset before its first byte
-            self._doors.leave(origin)
+            seat.leave()
             return
         self._connections.add(connection)
         try:
             await connection.run()
         finally:
             self._connections.discard(connection)
-            self._doors.leave(origin)
+            seat.leave()
 
     def _welcome(self, link: SocketLink) -> None:
         self._accepted += 1
@@ -212,8 +227,3 @@ class _Server:
             for connection in [c for c in self._connections if c.link and c.link.stuck(now)]:
                 self._stuck += 1
                 connection.abort()
-
-
-def _name(address: tuple[str, int]) -> str:
-    host, port = address[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

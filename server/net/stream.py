@@ -47,6 +47,7 @@ class LinkStream(trio.abc.Stream):
         "_outbound",
         "_over",
         "_paused",
+        "_replayed",
         "_transport",
         "bytes_received",
         "head",
@@ -66,9 +67,14 @@ class LinkStream(trio.abc.Stream):
         self._inbound: Inbound | None = None
         self._news = trio.Event()  # trio-websocket waits for it: there is something in `_lent`
         self._lent = b""
+        self._replayed = b""
         self._paused = False  # until trio-websocket has taken that
         self._over = False  # nothing more is read
         self._failure: Exception | None = None
+
+    def replay(self, data: bytes) -> None:
+        """Somebody else has read `data`, the beginning of the opening request: it comes first."""
+        self._replayed = data
 
     def open(self, inbound: Inbound) -> None:
         """The handshake is over: let the drain read, and show everything to `inbound`."""
@@ -86,7 +92,9 @@ class LinkStream(trio.abc.Stream):
         """Bytes that trio-websocket must see; b"" at the end, which a `violation` is too."""
         if self._inbound is not None or self.head.complete:
             return await self._receive_lent()
-        data = await self._receive(max_bytes or limits.RECEIVE_BYTES)
+        data, self._replayed = self._replayed, b""
+        if not data:
+            data = await self._receive(max_bytes or limits.RECEIVE_BYTES)
         self.bytes_received += len(data)
         if not data:
             self._on_end()

@@ -33,6 +33,28 @@ async def test_a_crowd_plays_reports_every_second_and_leaves(still_server):
     assert final["bytes_per_client_s"] > 100
 
 
+async def test_more_bots_join_when_they_are_asked_for(still_server):
+    send, receive = trio.testing.memory_stream_one_way_pair()
+    async with still_server() as server, trio.open_nursery() as nursery:
+
+        async def ask() -> None:
+            await send.send_all(b"2\nnonsense\n\n")
+            await send.send_all(b"1")
+            await send.send_all(b"\n")
+            with trio.fail_after(5):
+                while len(server.of(Hello)) < 5:  # noqa: ASYNC110
+                    await trio.sleep(0.01)
+            await trio.sleep(0.1)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        nursery.start_soon(ask)
+        with trio.fail_after(6):
+            options = BotOptions(url=server.url, count=2, name="crab")
+            final = await run_bots(options, lambda _: None, receive)
+        assert sorted(hello.name for hello in server.of(Hello)) == [f"crab{n}" for n in range(5)]
+    assert final["clients"] == 5
+
+
 async def test_a_signal_ends_the_crowd_cleanly(still_server):
     async with still_server() as server:
         async with trio.open_nursery() as nursery:

@@ -23,11 +23,12 @@ async def test_once_prints_one_picture(still_server, monkeypatch):
     console = make_console()
     async with still_server() as server:
         with trio.fail_after(5):
-            await run_watch(WatchOptions(url=server.url, once=True), console)
+            options = WatchOptions(url=server.url, shown_url="http://x/", once=True)
+            await run_watch(options, console)
         (hello,) = server.of(Hello)
         assert hello.observe, "a map wants to see everything"
     text = console.file.getvalue()
-    assert "lanterns" in text
+    assert "lanterns · http://x/" in text
     assert "4 shards" in text
     assert "\x1b[?1049h" not in text, "the terminal's screen is left alone"
 

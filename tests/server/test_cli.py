@@ -6,6 +6,8 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,3 +127,59 @@ def test_a_measured_demo_loses_nobody() -> None:
     assert numbers["replica_mismatches"] == 0
     assert numbers["disconnects"] == 0
     assert numbers["ticks"] > 80
+
+
+def ask(url: str, *, wish: object = None, origin: str | None = None) -> tuple[int, bytes]:
+    """Status and body of a page request, a POST with a `wish`."""
+    request = urllib.request.Request(url)
+    if wish is not None:
+        request.data = json.dumps(wish).encode()
+        request.add_header("Content-Type", "application/json")
+        request.add_header("Origin", origin or url[: url.index("/", 7)])
+    try:
+        with urllib.request.urlopen(request, timeout=START_S) as response:
+            return response.status, response.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+
+
+def test_the_demo_shows_browsers_a_page_that_may_ask_for_bots() -> None:
+    command = [*SHOAL, "demo", "--port", "0", "--bots", "2", "--bots-max", "9", "--no-open"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=HERE
+    ) as demo:
+        try:
+            assert demo.stdout is not None
+            line = demo.stdout.readline()
+            assert line.startswith("Play in a browser: http://127.0.0.1:")
+            url = line.split()[-1]
+            status, body = ask(url)
+            assert (status, body[:15]) == (200, b"<!doctype html>")
+            assert ask(f"{url}demo/bots") == (200, b'{"bots": 2, "bots_max": 9}')
+            assert ask(f"{url}demo/bots", wish={"count": 5}, origin="http://x.example")[0] == 403
+            assert ask(f"{url}demo/bots", wish={"count": 5})[0] == 202
+            while "  bots 7  " not in line:  # the test's own timeout bounds it
+                line = demo.stdout.readline()
+                assert line, "it plays on"
+            demo.send_signal(signal.SIGINT)
+            out, errors = demo.communicate(timeout=START_S)
+            assert "; 7 bots at" in out
+            assert "Traceback" not in errors
+        finally:
+            demo.kill()
+
+
+@pytest.mark.parametrize(("flags", "status"), [([], 400), (["--page"], 200)])
+def test_a_server_shows_a_page_only_if_it_is_asked_to(flags: list[str], status: int) -> None:
+    command = [*SHOAL, "serve", "--port", "0", "--log-format", "json", *flags]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HERE) as server:
+        try:
+            assert server.stderr is not None
+            said = json.loads(server.stderr.readline())
+            url = said["url"].replace("ws:", "http:") + "/"
+            assert said.get("page") == (url if flags else None)
+            assert ask(url)[0] == status
+            assert ask(f"{url}demo/bots", wish={"count": 5})[0] in {400, 404}, "only in the demo"
+        finally:
+            server.kill()

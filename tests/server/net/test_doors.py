@@ -84,3 +84,10 @@ async def test_a_taken_port_is_explained():
 async def test_an_address_of_somebody_else_is_explained(host):
     with pytest.raises(ListenError, match="not an address of this machine"):
         await bind(host, 0)
+
+
+def test_what_cannot_be_afforded_is_not_owed():
+    budget = Budget(rate=10, burst=5)
+    assert [budget.afford(1, now=0.0) for _ in range(50)] == [True] * 5 + [False] * 45
+    assert budget.afford(1, now=0.11)
+    assert not budget.afford(1, now=0.11)

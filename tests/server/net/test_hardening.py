@@ -13,34 +13,13 @@ from protocol.errors import CloseCode
 from server.net import limits
 from server.net.frames import frame
 from server.net.link import Sent
-
-GARBAGE = [
-    b"\x00" * 100 + b"\r\n\r\n",
-    b"GET / HTTP/1.1\r\n\r\n",
-    b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello",
-    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",  # somebody speaks TLS
-    b"\r\n\r\n\r\n\r\n",
-    b"\x82\x85\x00\x00\x00\x00hello",
-]
-STRANGE_HEADERS = [
-    b"Sec-WebSocket-Protocol: shoal.v2\xff\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v2\r\nSec-WebSocket-Extensions: \xe9\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v2\r\nConnection: \xff\xfe\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v2\r\nOrigin: http://[\xff\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v2\r\nContent-Length: 9\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v2\r\nTransfer-Encoding: chunked\r\n",
-    b"Sec-WebSocket-Protocol: shoal.v2\r\nCookie: " + b"x" * limits.HEAD_BYTES + b"\r\n",
-]
-
-
-async def assert_still_serves(server):
-    """A good client gets in and is heard."""
-    count = len(server.links)
-    async with server.client() as client:
-        await client.send_message(b"hello")
-        await server.wait_links(count + 1)
-        assert await server.wait_drained(server.links[count], 1) == [b"hello"]
+from tests.server.net.hostility import (
+    GARBAGE,
+    STRANGE_HEADERS,
+    assert_still_serves,
+    hostile,
+    send_until_broken,
+)
 
 
 @pytest.mark.parametrize("garbage", GARBAGE)
@@ -199,11 +178,6 @@ async def test_a_flood_closes_with_4429_before_it_costs_much(serve, opcode):
         await server.wait_connections(0)
 
 
-async def send_until_broken(client, data):
-    with suppress(trio.BrokenResourceError):
-        await client.send(data)
-
-
 async def test_an_inbox_that_nobody_drains_closes_the_link(serve, monkeypatch):
     monkeypatch.setattr(limits, "INBOX_MESSAGES", 20)
     async with serve() as server, server.opened() as (client, link):
@@ -289,20 +263,6 @@ async def test_cancelling_says_that_the_server_leaves(serve):
         server.cancel()
         with trio.CancelScope(shield=True):
             assert await client.read_close_code() == CloseCode.LEAVING
-
-
-def hostile(client, seed: int) -> bytes:
-    chance = random.Random(seed)
-    kinds = [
-        chance.choice(GARBAGE),
-        client.request(chance.choice(STRANGE_HEADERS)),
-        client.request()[: chance.randrange(200)],
-        client.request() + chance.randbytes(chance.randrange(500)),
-        client.request() + client.frame(9) * 400,
-        client.request() + client.frame(2, b"", final=False) * 70,
-        client.request() + client.frame(8) + client.frame(9) * 5,
-    ]
-    return kinds[seed % len(kinds)]
 
 
 async def test_hostile_neighbours_leave_a_good_clients_snapshots_alone(serve):

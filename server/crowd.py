@@ -1,0 +1,111 @@
+"""The bots of `shoal demo`: a process of their own, told on its input when more should join.
+
+The page may ask for more (`Crowd.action`), up to a bound and not too often.
+
+The client package is started, never imported.
+"""
+
+import json
+import signal
+import sys
+from contextlib import suppress
+from functools import partial
+from subprocess import PIPE
+from typing import Any, Final
+
+import attrs
+import trio
+
+from server.net.action import Action, Told
+from server.net.budget import Budget
+
+__all__ = ["BOTS_ACTION", "BOTS_AT_ONCE_MAX", "Crowd"]
+
+BOTS_ACTION: Final = "/demo/bots"  # where the page tells of them and asks for more
+BOTS_AT_ONCE_MAX: Final = 100  # a wish for more is refused
+WISHES_PER_S, WISHES_BURST = 1.0, 3.0  # more get 429
+END_S: Final = 5.0  # how long the bots may take to say goodbye
+
+
+@attrs.define
+class Crowd:
+    """`count` bots were asked for so far, of `count_max`. `numbers` is what they said last."""
+
+    count: int
+    count_max: int
+    numbers: dict[str, Any] = attrs.field(factory=dict)
+    _started: int = 0
+    _news: trio.Event = attrs.field(factory=trio.Event)
+    _budget: Budget = attrs.field(factory=lambda: Budget(WISHES_PER_S, WISHES_BURST))
+
+    @property
+    def action(self) -> Action:
+        """For the page: GET tells how many there are, POST `{"count": n}` asks for more."""
+        return Action(tell=self._tell, act=self.wish)
+
+    def wish(self, wish: Told) -> tuple[int, Told]:
+        """Let more bots join, as many as there is room for; HTTP's status and what to say."""
+        count = wish.get("count")
+        if type(count) is not int or not 1 <= count <= BOTS_AT_ONCE_MAX:
+            return 400, {"error": f"count is a number from 1 to {BOTS_AT_ONCE_MAX}"}
+        if not self._budget.afford(1, trio.current_time()):
+            return 429, {"error": "not so often", **self._tell()}
+        room = self.count_max - self.count
+        if room <= 0:
+            return 429, {
+                "error": f"there are {self.count} bots, and no more may join",
+                **self._tell(),
+            }
+        self.count += min(count, room)
+        self._news.set()
+        return 202, self._tell()
+
+    async def run(self, url: str) -> None:
+        """Let them play at `url` until cancelled."""
+        count = await self._wait_wanted()
+        command = [sys.executable, "-m", "client_demo", "bots", "--json", "--more"]
+        command += ["--url", url, "--count", str(count)]
+        start = partial(trio.run_process, command, stdin=PIPE, stdout=PIPE)
+        async with trio.open_nursery() as processes:
+            bots = await processes.start(start)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._pass_on, bots)
+                await self._read(bots)
+                nursery.cancel_scope.cancel()
+
+    def _tell(self) -> Told:
+        return {"bots": self.count, "bots_max": max(self.count_max, self.count)}
+
+    async def _wait_wanted(self) -> int:
+        """Wait until more bots are wanted than were started; how many more."""
+        while self.count <= self._started:
+            self._news = trio.Event()
+            await self._news.wait()
+        count, self._started = self.count - self._started, self.count
+        return count
+
+    async def _pass_on(self, bots: trio.Process) -> None:
+        assert bots.stdin is not None
+        with suppress(trio.BrokenResourceError):  # they have ended, which is noticed elsewhere
+            while True:
+                count = await self._wait_wanted()
+                await bots.stdin.send_all(b"%d\n" % count)
+
+    async def _read(self, bots: trio.Process) -> None:
+        """Take the bots' numbers as they come; when cancelled, let them leave and say the last."""
+        assert bots.stdout is not None
+        try:
+            await self._take_lines(bots.stdout)
+        except trio.Cancelled:
+            bots.send_signal(signal.SIGINT)
+            with trio.CancelScope(shield=True, deadline=trio.current_time() + END_S):
+                await self._take_lines(bots.stdout)
+                await bots.wait()
+            raise
+
+    async def _take_lines(self, stream: trio.abc.ReceiveStream) -> None:
+        rest = b""
+        async for chunk in stream:
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                self.numbers = json.loads(line)
