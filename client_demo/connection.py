@@ -304,6 +304,7 @@ class Connection:
             await self._send(socket, data)
 
     async def _send(self, socket: WebSocketConnection, data: bytes) -> None:
+        await self._wait_left()  # nothing may follow the goodbye, not even what was said before it
         try:
             await socket.send_message(data)
         except ConnectionClosed:
