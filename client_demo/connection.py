@@ -177,7 +177,9 @@ class Connection:
                 await self._left.wait()
 
     async def leave(self) -> None:
-        """Say goodbye, so that the session ends at once, and close the link."""
+        """Say goodbye, so that the session ends at once, and close the link; once is enough."""
+        if self._left.is_set():
+            return
         self._left.set()
         with trio.move_on_after(limits.CLOSE_S):
             if self._socket is not None:
@@ -304,6 +306,7 @@ class Connection:
             await self._send(socket, data)
 
     async def _send(self, socket: WebSocketConnection, data: bytes) -> None:
+        await self._wait_left()  # nothing may follow the goodbye, not even what was said before it
         try:
             await socket.send_message(data)
         except ConnectionClosed:

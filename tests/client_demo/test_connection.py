@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 import trio
+import trio.testing
 
 from client_demo import limits
 from client_demo.connection import Connection, ConnectionEndedError, LinkOptions
+from client_demo.wire import CountedStream
 from protocol.client import Client
 from protocol.errors import CloseCode
-from protocol.messages import Bye, Hello, Scores
+from protocol.messages import Bye, Hello, Ping, Scores
 from server.net.link import Sent
 
 
@@ -121,6 +123,32 @@ async def test_leaving_says_goodbye_and_ends_the_run(still_server):
         await until(lambda: server.links[0].closed is not None, "the link stayed open")
         assert server.links[0].closed.code == 1000
         assert len(server.links) == 1, "whoever leaves does not come back"
+
+
+async def test_nothing_follows_the_goodbye(still_server, monkeypatch):
+    async with still_server() as server, joined(server) as connection:
+        held, leaving = trio.Event(), trio.Event()
+        send = CountedStream.send_all
+
+        async def send_all(stream, data):
+            if not held.is_set():
+                held.set()
+                await leaving.wait()
+            await send(stream, data)
+
+        await trio.testing.wait_all_tasks_blocked()
+        monkeypatch.setattr(CountedStream, "send_all", send_all)
+        for stamp in (77, 78, 79):  # the first is being written when the player leaves
+            connection.client._say(Ping(stamp))
+        await held.wait()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(connection.leave)
+            await trio.testing.wait_all_tasks_blocked()  # the goodbye waits behind it
+            leaving.set()
+        await until(lambda: server.links[0].closed is not None, "the link stayed open")
+        await until(lambda: server.of(Bye), "no goodbye was heard")
+        assert isinstance(server.said[-1], Bye)
+        assert server.links[0].closed.code == 1000
 
 
 async def test_a_paused_client_stops_reading_and_then_reads_everything(still_server):
