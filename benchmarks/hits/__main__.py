@@ -32,18 +32,20 @@ _WAYS: Final = ((0.0, 0.0), (150.0, 0.0), (300.0, 0.0), (150.0, 30.0), (300.0, 3
 
 def verdict(results: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Whether what was run is as fair as is promised; true of what was not run."""
-    fair = [r for r in results if r["rewind"] and r["rtt_ms"] <= REQUIRED_MS]
-    present = [r for r in results if not r["rewind"] and r["rtt_ms"] == REQUIRED_MS]
+    judged = [result for result in results if result["share"] is not None]
+    fair = [r for r in judged if r["rewind"] and r["rtt_ms"] <= REQUIRED_MS]
+    present = [r for r in judged if not r["rewind"] and r["rtt_ms"] == REQUIRED_MS]
     return {
         "share_min": SHARE_MIN,
         "share_without_rewind_max": SHARE_WITHOUT_MAX,
         "fair": all(result["share"] >= SHARE_MIN for result in fair)
-        and all(result["share"] < SHARE_WITHOUT_MAX for result in present),
+        and all(result["share"] < SHARE_WITHOUT_MAX for result in present)
+        and len(judged) == len(results),
     }
 
 
 def _jobs(options: argparse.Namespace) -> Iterator[Job]:
-    ways = _WAYS
+    ways: Sequence[tuple[float, float]] = _WAYS
     if options.rtt_ms is not None:
         ways = ((options.rtt_ms, options.jitter_ms),)
     for rtt_ms, jitter_ms in ways:

@@ -81,8 +81,9 @@ class _Bench:
         self._bots = []
         for number in range(job.bots):
             x, y = arena.place(chance)
-            way = {"latency": job.rtt_ms / 2000, "jitter": job.jitter_ms / 1000}
-            player = self.sim.join(f"bot{number}", x=x, y=y, **way)
+            player = self.sim.join(
+                f"bot{number}", x=x, y=y, latency=job.rtt_ms / 2000, jitter=job.jitter_ms / 1000
+            )
             own = random.Random(job.seed * 1009 + number)  # noqa: S311 - as above
             self._bots.append(Bot(player, arena, own, aims_as_drawn=job.aims_as_drawn))
 

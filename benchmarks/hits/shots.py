@@ -23,12 +23,14 @@ __all__ = ["Point", "Shot", "figures", "met_on_screen"]
 
 Point = tuple[float, float]
 
-_KINDS: Final = {kind: game.rules.kind_of[kind].index for kind in (Diver, Leviathan)}
+_KINDS: Final[dict[type, int]] = {
+    kind: game.rules.kind_of[kind].index for kind in (Diver, Leviathan)
+}
 
 
 def met_on_screen(screen: Mapping[int, Shown], me: int, aim: Point) -> Hit:
     """Whom a ray from the own avatar through `aim` meets among those on a screen."""
-    seen = {}
+    seen: dict[type, Positions] = {}
     for kind, number in _KINDS.items():
         ids = [entity for entity, shown in screen.items() if shown.kind == number]
         x, y = (np.array([getattr(screen[entity], axis) for entity in ids]) for axis in "xy")
@@ -64,7 +66,8 @@ def figures(shots: Sequence[Shot], *, hz: float, rewind_s: float) -> dict[str, A
     """Counts, and how far the server's picture was from the screen's.
 
     `share` is of the shots that hit on the screen; one that the server told nothing of is not
-    agreed. `beyond_limit` are those whose view was older than the server goes back.
+    agreed. `view_age` is how old what a shooter saw was when the shot was judged, `beyond_limit`
+    how often it was older than the server goes back.
     """
     answered = [(shot, shot.told) for shot in shots if shot.told is not None]
     both = [(s, e) for s, e in answered if s.agreed and s.seen.target]
@@ -73,8 +76,8 @@ def figures(shots: Sequence[Shot], *, hz: float, rewind_s: float) -> dict[str, A
     return {
         **_counts(shots),
         "across_border": _counts([shot for shot in shots if shot.across]),
-        "rewound_ms_p50": _percentile(ages_s, 50, 1000),
-        "rewound_ms_p99": _percentile(ages_s, 99, 1000),
+        "view_age_ms_p50": _percentile(ages_s, 50, 1000),
+        "view_age_ms_p99": _percentile(ages_s, 99, 1000),
         "beyond_limit": sum(age > rewind_s + 1e-9 for age in ages_s) if rewind_s else None,
         "target_off_p50": _percentile(targets, 50),
         "target_off_p99": _percentile(targets, 99),

@@ -6,7 +6,8 @@ rewound: its own diver is predicted, it sees itself where it is (`Client.origin`
 the shot will begin).
 """
 
-from typing import Annotated, Final, Protocol
+from collections.abc import Mapping
+from typing import Annotated, Final, TypeAlias
 
 import attrs
 import numpy as np
@@ -16,6 +17,7 @@ from sim.games.lanterns.creatures import Diver, Leviathan
 from sim.games.lanterns.light import rob
 from sim.games.lanterns.sea import HZ, CoordX, CoordY, aimed, game
 from sim.history import Positions
+from sim.past import Past
 
 RANGE: Final = 200.0
 WAIT_STEPS: Final = HZ
@@ -23,6 +25,7 @@ SHARE, LEAST = 0.3, 1.0  # of the victim's light
 WIDTHS: Final = {Diver: 10.0, Leviathan: 30.0}  # half as wide as what the ray must touch
 
 
+Point: TypeAlias = tuple[float, float]
 Aim = Annotated[float, quant(-1, 1, 1 / 16384)]  # a coarser one would miss by a unit far away
 
 
@@ -57,13 +60,6 @@ class Hit:
     y: float
 
 
-class Seen(Protocol):
-    """Where everybody is for somebody, by kind: the rewound world, or what a screen shows."""
-
-    def __getitem__(self, kind: type, /) -> Positions:
-        """All of a kind."""
-
-
 @game.on_input(Harpoon, once=True)
 def shoot(world: World, me: Diver, aim: Harpoon) -> None:
     """Hit the first that the ray meets in the world as the shooter saw it."""
@@ -80,7 +76,7 @@ def shoot(world: World, me: Diver, aim: Harpoon) -> None:
 
 
 def first_hit(
-    seen: Seen, shooter: int, at: tuple[float, float], towards: tuple[float, float]
+    seen: Mapping[type, Positions] | Past, shooter: int, at: Point, towards: Point
 ) -> Hit:
     """The first that a ray from `at` along the direction `towards` meets; its end if it misses."""
     end = Hit(0, RANGE, at[0] + RANGE * towards[0], at[1] + RANGE * towards[1])
@@ -92,13 +88,7 @@ def first_hit(
     return min(hits, key=lambda hit: hit.along, default=end)
 
 
-def _nearest(
-    seen: Positions,
-    shooter: int,
-    at: tuple[float, float],
-    towards: tuple[float, float],
-    width: float,
-) -> Hit | None:
+def _nearest(seen: Positions, shooter: int, at: Point, towards: Point, width: float) -> Hit | None:
     """The nearest that the ray passes within `width` units of."""
     x, y = seen.x - at[0], seen.y - at[1]
     along, aside = x * towards[0] + y * towards[1], np.abs(x * towards[1] - y * towards[0])
