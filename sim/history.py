@@ -53,24 +53,26 @@ class _Entry:
     ids: Ids
     x: Array
     y: Array
-    amended: Positions | None = None  # in any order; what it says counts more than the rest
+    amended: tuple[Positions, ...] = ()  # the newest first, which counts most
 
     @cached_property
     def sorted(self) -> Positions:
-        better = self.amended
-        if better is None:
+        if not self.amended:
             order = np.argsort(self.ids, kind="stable")
             return Positions(self.ids[order], self.x[order], self.y[order])
-        ids, order = np.unique(np.concatenate((better.ids, self.ids)), return_index=True)
-        x, y = np.concatenate((better.x, self.x)), np.concatenate((better.y, self.y))
-        return Positions(ids, x[order], y[order])  # of each id its first
+        said: list[Positions | _Entry] = [*self.amended, self]
+        ids, order = np.unique(np.concatenate([each.ids for each in said]), return_index=True)
+        x, y = (np.concatenate([getattr(each, axis) for each in said]) for axis in "xy")
+        return Positions(ids, x[order], y[order])  # of each id what was said first
 
     def knows_better(self, better: Positions) -> "_Entry":
         """The same with other places for some, and with who was not in it."""
-        if self.amended is None:
-            return _Entry(self.tick, self.ids, self.x, self.y, better)
-        now = self.sorted
-        return _Entry(self.tick, now.ids, now.x, now.y, better)
+        return _Entry(self.tick, self.ids, self.x, self.y, (better, *self.amended))
+
+    def has(self, entity: int, x: float, y: float) -> bool:
+        """Whether an entity is known to have been at this very place."""
+        row = _row_of(self.sorted.ids, entity)
+        return row is not None and bool(self.sorted.x[row] == x and self.sorted.y[row] == y)
 
 
 class History:
@@ -144,10 +146,10 @@ class History:
         """Add entities that arrive with their past, which their owner knew best."""
         for index, entry in enumerate(self._entries):
             added = [
-                (entity, trail.x[place], trail.y[place])
+                (entity, x, y)
                 for entity, trail in trails
-                if entry.tick in trail.ticks
-                for place in [trail.ticks.index(entry.tick)]
+                for tick, x, y in zip(trail.ticks, trail.x, trail.y, strict=True)
+                if tick == entry.tick and not entry.has(entity, x, y)
             ]
             if added:
                 ids, x, y = zip(*added, strict=True)
@@ -159,7 +161,7 @@ class History:
         return [
             [entry.tick, *(_bytes(column) for column in (known.ids, known.x, known.y))]
             for entry in self._entries
-            for known in [entry if entry.amended is None else entry.sorted]
+            for known in [entry.sorted if entry.amended else entry]
         ]
 
     def load(self, data: Sequence[Sequence[Any]]) -> None:
