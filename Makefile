@@ -34,9 +34,10 @@ check: develop ## lint, types and import contracts
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-bench: develop ## what a tick, the wire, a connection and 200 clients cost (a few minutes)
+bench: develop ## what a tick, the wire, a connection and 200 clients cost; hits (a few minutes)
 	$(RUN)/python -m benchmarks.simulation --json
 	$(RUN)/python -m benchmarks.wire --check
+	$(RUN)/python -m benchmarks.hits --rtt-ms 150
 	$(RUN)/python -m benchmarks.connections --json
 	$(RUN)/python -m benchmarks.interest --clients 200
 

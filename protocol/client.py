@@ -10,7 +10,7 @@ Must not know: sockets, games, rendering.
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Final
 
 import attrs
 
@@ -18,6 +18,7 @@ from protocol import limits, messages
 from protocol.clock import InputPacer, RoundTrip, Timeline
 from protocol.connection import Connection, State
 from protocol.errors import LocalProtocolError
+from protocol.events import Event
 from protocol.foresight import Foresight, PredictorFactory
 from protocol.geometry import Geometry
 from protocol.messages import Message, Role
@@ -30,22 +31,6 @@ __all__ = ["Client", "ClientStatistics", "Event"]
 ACK_EVERY_S: Final = 0.25
 PING_EVERY_S: Final = 1.0
 RESYNC_EVERY_S: Final = 1.0
-
-
-@attrs.frozen
-class Event:
-    """A one-off fact: what happened, at which tick, in which shard, values by field."""
-
-    name: str
-    tick: int
-    shard: int
-    values: dict[str, Any]
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return object.__getattribute__(self, "values")[name]
-        except KeyError:
-            raise AttributeError(name) from None
 
 
 @attrs.frozen(kw_only=True)
@@ -258,6 +243,15 @@ class Client:
     def input_tick(self, now: float) -> int:
         """The tick that an input sent now is meant for."""
         return max(int(self._pacer.tick(self.server_tick(now), now)), 1)
+
+    def origin(self, now: float) -> tuple[float, float] | None:
+        """Where the server will have the own avatar when an input that is sent now takes effect.
+
+        Inputs take effect between ticks, the screen shows the avatar within one. So aim at a point
+        of the screen from here, and the shot goes through that point on the server as well. None
+        where nothing is predicted: then aim from where the avatar is shown.
+        """
+        return None if self.foresight is None else self.foresight.origin(self.input_tick(now))
 
     def screen(self, now: float) -> dict[int, Shown]:
         """Everybody as the player sees them now; the own avatar predicted, if that is on."""

@@ -43,6 +43,9 @@ class Predictor(Protocol):
     def position(self, tick: float, elapsed_s: float) -> tuple[float, float, float, float] | None:
         """Where to draw the avatar: x, y, vx, vy."""
 
+    def place(self, tick: int) -> tuple[float, float] | None:
+        """Where the avatar is at the end of a whole tick: x, y."""
+
 
 class PredictorFactory(Protocol):
     """Makes a predictor for a kind of a schema."""
@@ -97,3 +100,8 @@ class Foresight:
         self._drawn_at = now
         self.predictor.advance(int(tick))
         return self.predictor.position(tick - 1, elapsed)
+
+    def origin(self, tick: int) -> tuple[float, float] | None:
+        """Where the avatar stands when an input for `tick` takes effect: at the end of the last."""
+        self.predictor.advance(tick)
+        return self.predictor.place(tick - 1)

@@ -4,10 +4,12 @@ What it is: for the last few ticks, the ids and positions of one kind, owned row
 A shooter saw the world a little ago; `at(tick)` gives it back as it was then, between two ticks by
 linear interpolation, as a player's screen draws it.
 
-Invariants: at most `ticks` entries, ascending by tick. Recording costs two references; all matching
+Invariants: at most `ticks` entries, ascending by tick. Recording costs references; all matching
 happens when somebody looks back, which is rare. An entity is never taken back across a jump of more
 than `jump` units (a teleport, a respawn) nor to before it is first known: it stays at the oldest
-place after that. Whoever is gone now is gone in the past as well.
+place after that. Whoever is gone now is gone in the past as well. Who knows an entity's place best
+has the last word: a neighbour says a tick later where its entities really were (`amend`), and
+whoever arrives brings its own past (`insert`).
 
 It must not know tables or worlds; positions come as arrays and go as arrays.
 """
@@ -51,11 +53,26 @@ class _Entry:
     ids: Ids
     x: Array
     y: Array
+    amended: tuple[Positions, ...] = ()  # the newest first, which counts most
 
     @cached_property
     def sorted(self) -> Positions:
-        order = np.argsort(self.ids, kind="stable")
-        return Positions(self.ids[order], self.x[order], self.y[order])
+        if not self.amended:
+            order = np.argsort(self.ids, kind="stable")
+            return Positions(self.ids[order], self.x[order], self.y[order])
+        said: list[Positions | _Entry] = [*self.amended, self]
+        ids, order = np.unique(np.concatenate([each.ids for each in said]), return_index=True)
+        x, y = (np.concatenate([getattr(each, axis) for each in said]) for axis in "xy")
+        return Positions(ids, x[order], y[order])  # of each id what was said first
+
+    def knows_better(self, better: Positions) -> "_Entry":
+        """The same with other places for some, and with who was not in it."""
+        return _Entry(self.tick, self.ids, self.x, self.y, (better, *self.amended))
+
+    def has(self, entity: int, x: float, y: float) -> bool:
+        """Whether an entity is known to have been at this very place."""
+        row = _row_of(self.sorted.ids, entity)
+        return row is not None and bool(self.sorted.x[row] == x and self.sorted.y[row] == y)
 
 
 class History:
@@ -75,6 +92,14 @@ class History:
         if self._entries and tick <= self._entries[-1].tick:
             raise ValueError(f"Tick {tick} is not after tick {self._entries[-1].tick}.")
         self._entries.append(_Entry(tick, ids, x, y))
+
+    def amend(self, tick: int, better: Positions) -> None:
+        """Say where some of them really were at `tick`; nothing, if that is not the newest tick.
+
+        The arrays are kept, not copied, and need no order.
+        """
+        if self._entries and self._entries[-1].tick == tick and len(better.ids):
+            self._entries[-1] = self._entries[-1].knows_better(better)
 
     def at(self, tick: float) -> Positions:
         """Everybody's place at a tick and its fraction, clipped to what is remembered."""
@@ -118,29 +143,25 @@ class History:
         return Trail(ticks, x, y)
 
     def insert(self, trails: Sequence[tuple[int, Trail]]) -> None:
-        """Add entities that arrive with their past, where it is not known here already."""
-        for index, entry in enumerate(list(self._entries)):
-            known = entry.sorted.ids
+        """Add entities that arrive with their past, which their owner knew best."""
+        for index, entry in enumerate(self._entries):
             added = [
-                (entity, trail.x[place], trail.y[place])
+                (entity, x, y)
                 for entity, trail in trails
-                if entry.tick in trail.ticks and _row_of(known, entity) is None
-                for place in [trail.ticks.index(entry.tick)]
+                for tick, x, y in zip(trail.ticks, trail.x, trail.y, strict=True)
+                if tick == entry.tick and not entry.has(entity, x, y)
             ]
             if added:
                 ids, x, y = zip(*added, strict=True)
-                self._entries[index] = _Entry(
-                    entry.tick,
-                    np.append(entry.ids, np.array(ids, np.uint64)),
-                    np.append(entry.x, x),
-                    np.append(entry.y, y),
-                )
+                better = Positions(np.array(ids, np.uint64), np.array(x), np.array(y))
+                self._entries[index] = entry.knows_better(better)
 
     def to_data(self) -> list[Any]:
         """Plain data (lists, ints, bytes; columns little-endian) for a checkpoint."""
         return [
-            [entry.tick, *(_bytes(column) for column in (entry.ids, entry.x, entry.y))]
+            [entry.tick, *(_bytes(column) for column in (known.ids, known.x, known.y))]
             for entry in self._entries
+            for known in [entry.sorted if entry.amended else entry]
         ]
 
     def load(self, data: Sequence[Sequence[Any]]) -> None:

@@ -154,6 +154,17 @@ class Predictor:
         speed = self._form["speed_step"]
         return x + self._offset[0], y + self._offset[1], vx * speed, vy * speed
 
+    def place(self, tick: int) -> tuple[float, float] | None:
+        """Where the avatar is at the end of `tick`, as far as it is predicted; None if unknown.
+
+        It is the simulation's own place, whatever is drawn: what the avatar does in the next tick
+        begins there.
+        """
+        if self._authority is None:
+            return None
+        known = self._known(tick)
+        return self._place(self._states[known].course, known)
+
     # --- the state -------------------------------------------------------------------------------
 
     def _go_on_from(self, state: _State, tick: int, guess: _State | None) -> None:

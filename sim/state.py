@@ -19,7 +19,7 @@ from sim.engine import TickOutput
 from sim.errors import DeclarationError, GameError
 from sim.game import Game
 from sim.ghosts import GhostRows, read_ghosts
-from sim.history import History
+from sim.history import History, Positions
 from sim.rng import Rng
 from sim.roster import Roster
 from sim.sessions import Sessions
@@ -128,8 +128,15 @@ class State:
         for entity in destroyed:
             self.players.gone(entity)
 
+    def amend_memory(self) -> None:
+        """Note where ghosts were at the end of the tick before, as their owners say now."""
+        for spec, ghosts in zip(self.game.rules.kinds, self.ghosts, strict=True):
+            if spec.course is not None and len(ghosts.ids):
+                places = Positions(ghosts.ids, ghosts.columns["x"], ghosts.columns["y"])
+                self.histories[spec.index].amend(self.tick - 1, places)
+
     def remember(self) -> None:
-        """Note where everybody is now, for `rewound`."""
+        """Note where everybody is now, for `rewound`; of ghosts it is where their courses lead."""
         for population in self.roster.populations:
             if population.spec.course is not None:
                 ghosts = self.ghosts[population.spec.index]

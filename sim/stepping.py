@@ -59,6 +59,7 @@ def advance(world: "World", given: TickInput) -> TickOutput:
 def _take_ghosts(world: "World", given: Sequence[Any]) -> None:
     by_kind = {ghosts[0]: Ghosts(*ghosts) for ghosts in given}
     world.ghosts = [read_ghosts(spec, by_kind.get(spec.index)) for spec in world.game.rules.kinds]
+    world.amend_memory()
 
 
 def _players(world: "World", given: TickInput, output: TickOutput) -> None:

@@ -155,6 +155,13 @@ def test_an_input_says_when_it_is_for_and_what_the_player_saw(desk, client):
     assert 38 <= said.view / 256 < 40, "the player cannot have seen that"
 
 
+def test_without_a_prediction_nobody_knows_where_an_input_will_find_the_avatar(desk, client):
+    assert client.origin(desk.now) is None
+    for _ in range(3):
+        desk.snapshot()
+    assert client.origin(desk.now) is None
+
+
 def test_inputs_that_make_no_sense_are_our_own_fault(desk, client):
     with pytest.raises(LocalProtocolError, match="no world yet"):
         client.send_input("Steer", {"dx": 0, "note": ""}, 0.0)

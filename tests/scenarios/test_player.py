@@ -6,6 +6,7 @@ import pytest
 
 from examples.comets import Steer, game
 from server.testing import Sim
+from sim.games import lanterns
 
 
 def wander(player, turn):
@@ -45,6 +46,34 @@ def test_the_own_avatar_answers_at_once_whatever_the_latency():
     sim.tick()
     assert ann.screen()[ann.id].x > still.x, "the avatar waits for the server"
     assert sim.find(ann.id)[1].vx == 0, "the server knows before it is told"
+
+
+@pytest.mark.parametrize("latency", [0.0, 0.075, 0.15])
+def test_a_shot_begins_where_the_client_said_it_would(latency):
+    sim = Sim(lanterns.game, shards=2, seed=5)
+    ann = sim.join("ann", x=980, y=500, latency=latency)
+    for _ in range(100):  # the pace of inputs settles
+        sim.tick()
+        ann.screen()
+    said, drawn = [], []
+    for turn in range(200):
+        if turn % 7 == 0:
+            ann.send(lanterns.Steer(dx=1 if turn < 100 else -1, dy=((turn * 37) % 200 - 100) / 100))
+        sim.tick()
+        frame = sim.now + turn // 25 * 0.006  # anywhere between two ticks
+        ann.advance(frame)
+        me = ann.screen()[ann.id]
+        if turn % 25 == 0:
+            said.append(ann.client.origin(frame))
+            drawn.append((me.x, me.y))
+            ann.send(lanterns.Harpoon(dx=0, dy=1))
+    sim.tick(20)
+    shots = [event for event in ann.events if event.name == "Harpooned"]
+    assert len(shots) == len(said) == 8
+    for shot, origin in zip(shots, said, strict=True):
+        assert (shot.x, shot.y) == pytest.approx(origin, abs=1 / 32), "it began elsewhere"
+    off = [abs(s.x - x) + abs(s.y - y) for s, (x, y) in zip(shots, drawn, strict=True)]
+    assert max(off) > 1, "the test does not tell the origin from what is drawn"
 
 
 def test_everybody_else_is_shown_where_they_were_at_the_tick_that_is_shown():

@@ -114,6 +114,21 @@ def test_ghosts_have_a_past_too(pond: SimpleNamespace, world: World, drive: Driv
     assert places[2 << 40] == pytest.approx(504, abs=1 / 1024)
 
 
+def test_the_past_of_ghosts_is_what_their_owner_says_and_not_where_their_courses_led(
+    pond: SimpleNamespace, world: World, drive: Drive
+) -> None:
+    driver = drive(world)
+    driver.step(ghosts=[boats(1)])  # at 500, a unit further each tick
+    back = boats(1)
+    back.fields["x"][:] = 490 * 4096  # it has dashed away at tick 1
+    driver.step(ghosts=[back])
+    past = world.rewound(1, 0.5)[pond.Boat]
+    places = dict(zip(past.ids.tolist(), past.x.tolist(), strict=True))
+    assert places[2 << 40] == 490, "Who looks back sees it where it would have gone."
+    kept = World.restore(pond.game, world.checkpoint()).rewound(1, 0.5)[pond.Boat]
+    assert kept.x.tolist() == past.x.tolist()
+
+
 def test_a_rule_sees_ghosts_as_it_sees_its_own(
     pond: SimpleNamespace, world: World, drive: Drive
 ) -> None:

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from sim.history import History, Trail
+from sim.history import History, Positions, Trail
 
 
 def ids(*values: int) -> np.ndarray:
@@ -70,10 +70,34 @@ def test_a_trail_travels_with_its_entity() -> None:
     trail = source.trail(9)
     assert trail == Trail((101, 102, 103, 104, 105), (10, 20, 30, 40, 50), (1, 1, 1, 1, 1))
     target.insert([(9, trail), (4, source.trail(4)), (5, Trail((), (), ()))])
-    target.insert([(9, Trail((104,), (-1.0,), (-1.0,)))])
     then = target.at(103.5)
     assert (then.ids.tolist(), then.x.tolist()) == ([4, 9, 77], [7, 35, 1])
+    target.insert([(9, Trail((104,), (42.0,), (1.0,)))])
+    assert target.at(104).x.tolist() == [7, 42, 1], "Who brings its past knows it best."
+    assert target.at(103).x.tolist() == [7, 30, 1]
     assert source.trail(1234) == Trail((), (), ())
+
+
+def test_a_neighbour_says_a_tick_later_where_its_own_really_were() -> None:
+    history = moved()
+    history.amend(105, Positions(ids(77, 9), np.array([3.0, 48.0]), np.array([5.0, 1.0])))
+    then = history.at(105)
+    assert (then.ids.tolist(), then.x.tolist(), then.y.tolist()) == (
+        [4, 9, 77], [7, 48, 3], [2, 1, 5],
+    )  # fmt: skip
+    assert history.at(104.5).x.tolist() == [7, 44, 3]
+    assert history.trail(9).x == (10, 20, 30, 40, 48)
+    copy = History(5, jump=64)
+    copy.load(history.to_data())
+    assert copy.at(104.5).x.tolist() == [7, 44, 3], "A checkpoint keeps it."
+
+
+def test_only_the_newest_tick_is_amended() -> None:
+    """A shard that skipped ticks is told of a moment that it did not record."""
+    history = moved()
+    history.amend(106, Positions(ids(9), np.array([0.0]), np.array([0.0])))
+    history.amend(104, Positions(ids(9), np.array([0.0]), np.array([0.0])))
+    assert history.at(104.5).x.tolist() == [7, 45]
 
 
 def test_a_history_survives_a_checkpoint() -> None:

@@ -217,3 +217,18 @@ def test_a_kind_without_a_motion_is_not_predicted(pond):
     assert not predictor.predictable, "a buoy steers"
     predictor.correct(1, 1, (0, 0, 0, 0, 0), {}, 0)
     assert predictor.position(1.0, 0.0) is None, "a buoy is drawn by prediction"
+
+
+def test_what_the_avatar_does_next_begins_at_its_place_whatever_is_drawn(pond):
+    link = Link(pond.game, trip=4)
+    assert link.predictor.place(1) is None, "a place is known before the server said any"
+    link.send("Steer", dx=1.0, dy=0.25)
+    places = {}
+    for _ in range(40):
+        link.step()
+        if link.predictor.ready:
+            places[link.tick + link.lead] = link.predictor.place(link.tick + link.lead)
+            link.predictor.position(link.tick + 0.4, 0.0)
+    known = [tick for tick in places if tick in link.truth]
+    assert len(known) > 30
+    assert all(places[tick] == link.truth[tick] for tick in known)

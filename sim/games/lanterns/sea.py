@@ -28,6 +28,7 @@ game = Game(
     interest_radius=LANTERNS,
     reach=256,  # a harpoon flies 200 units, and its target has swum on since it was seen
     jump=64,
+    history_s=0.5,  # a shot is judged by what its shooter saw, up to so long ago
 )
 
 CoordX = Annotated[float, quant(0, WIDTH, 1 / 16)]

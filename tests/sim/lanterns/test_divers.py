@@ -159,6 +159,36 @@ def test_a_shot_across_a_border_is_rewound_as_well(calm: Calm) -> None:
     assert other.light == 70
 
 
+@pytest.mark.parametrize("back", [1, 2, 3, 4])
+def test_who_dashed_beyond_the_border_is_hit_where_it_was_seen(calm: Calm, back: int) -> None:
+    sea = calm((0, 0, 1024, 1024), (1024, 0, 2048, 1024))
+    me, other = sea.dive(1000, 500), sea.dive(1100, 300, shard=1)
+    sea.send(other, Steer(0, 1))
+    sea.tick(20)
+    sea.send(other, Dash())
+    places = []
+    for _ in range(5):
+        sea.tick()
+        places.append(other.y)
+    me.y = places[-1 - back]
+    sea.send(me, Harpoon(1, 0), view=sea.step - back)
+    sea.tick(3)
+    shot = sea.told(Harpooned)[-1]
+    assert shot.target == other.id
+    assert shot.hit_y == pytest.approx(me.y, abs=1 / 16), "A guess of its course was judged."
+
+
+def test_a_harpoon_is_aimed_finely_enough_for_its_range(calm: Calm) -> None:
+    sea = calm()
+    me, other = sea.dive(1000, 500), sea.dive(1000 + 195, 500 + 9.9)
+    sea.send(me, Harpoon(1, 0))
+    sea.tick(25)
+    away = math.hypot(195, 20.1)
+    sea.send(me, Harpoon(195 / away, 20.1 / away))
+    sea.tick(3)
+    assert [event.target for event in sea.told(Harpooned)] == [other.id, 0]
+
+
 def test_a_harpoon_does_not_hit_what_its_shooter_no_longer_saw(calm: Calm) -> None:
     sea, me, other, _ = swam(calm, 0)
     me.y = other.y
