@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin
 PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
+# What `make develop` adds; tests that need another extra are skipped without it.
+EXTRAS ?= test,check,window
 PACKAGES := protocol sim server client_demo
 
 .DEFAULT_GOAL := help
@@ -77,5 +79,5 @@ $(VENV)/.installed: $(VENV)/bin/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.developed: $(VENV)/.installed
-	$(PIP) install --constraint constraints.txt --editable '.[test,check,window]'
+	$(PIP) install --constraint constraints.txt --editable '.[$(EXTRAS)]'
 	@touch $@

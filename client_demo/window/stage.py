@@ -86,7 +86,8 @@ class Stage:
         client, me = scene.client, scene.me
         if client.schema is None or not client.ready:
             return
-        place = None if me is None else self.camera.pixel(me.x, me.y)
+        # Shots begin where the server will have the avatar, which is not quite where it is drawn.
+        place = None if me is None else self.camera.pixel(*client.origin(now) or (me.x, me.y))
         for act in self.controls.acts(client.schema, place):
             client.send_input(act.input, dict(act.values), now)
             if act.input == "Harpoon":
