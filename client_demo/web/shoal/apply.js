@@ -29,7 +29,11 @@ export class Report {
   constructor() {
     /** @type {{id: Id, kind: number, row: number}[]} */
     this.entered = [];
-    /** With the code of the reason, or CLEARED. @type {{id: Id, kind: number, row: number, code: number}[]} */
+    /**
+     * With the code of the reason, or CLEARED.
+     *
+     * @type {{id: Id, kind: number, row: number, code: number}[]}
+     */
     this.left = [];
     /** @type {Id[]} */
     this.turned = [];

@@ -1,11 +1,12 @@
 /**
  * What may be said when, at the client's end:
  *
- *     while    the client sends                    the server sends
- *     hello    hello -> welcome                    goodbye -> closed
- *     welcome  ping, pong, bye -> closed           ping, pong, welcome -> playing, goodbye -> closed
- *     playing  input, ack, resync, ping, pong,     snapshot, events, scores, geometry, ping, pong,
- *              bye -> closed                       goodbye -> closed
+ *     while    the client sends                 the server sends
+ *     hello    hello -> welcome                 goodbye -> closed
+ *     welcome  ping, pong, bye -> closed        ping, pong, welcome -> playing,
+ *                                               goodbye -> closed
+ *     playing  input, ack, resync, ping, pong,  snapshot, events, scores, geometry, ping, pong,
+ *              bye -> closed                    goodbye -> closed
  *
  * Bytes in, messages out. What the server does wrong throws RemoteProtocolError with a close code,
  * and the connection is closed; what we do wrong throws LocalProtocolError and changes nothing.

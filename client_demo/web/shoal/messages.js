@@ -109,7 +109,10 @@ import { skipUpdates } from "./unpacking.js";
 /** @typedef {{type: "scores", rows: ScoreRow[]}} Scores the board, best first */
 /** @typedef {{type: "goodbye", code: number, reason: string, retryS: number}} Goodbye */
 /** @typedef {{type: "geometry", geometry: object}} GeometryChange the world is cut anew */
-/** @typedef {Welcome | Snapshot | Events | Scores | Goodbye | GeometryChange | Ping} ServerMessage */
+
+/**
+ * @typedef {Welcome | Snapshot | Events | Scores | Goodbye | GeometryChange | Ping} ServerMessage
+ */
 
 const INT32_AND_ONE = 2 ** 31;
 

@@ -55,7 +55,7 @@ export class Changes {
 }
 
 /**
- * Everybody of one kind at the newest steps of their shards, in wire integers, equally long columns.
+ * Everybody of one kind at the newest steps of their shards: wire integers, in columns of a length.
  *
  * `x`, `y`, `vx`, `vy` are in the steps of the kind's course, 0 for kinds without, whose plain
  * positions are among the `fields`. Texts are strings.
@@ -173,7 +173,9 @@ export class Replica {
     this.tick = Math.max(this.tick, snapshot.tick);
     const changes = new Changes(snapshot.tick);
     if (snapshot.dropped.length > 0) this.#drop(new Set(snapshot.dropped), changes);
-    for (const group of snapshot.groups) this.#applyGroup(group, snapshot.tick - group.age, changes);
+    for (const group of snapshot.groups) {
+      this.#applyGroup(group, snapshot.tick - group.age, changes);
+    }
     this.#settle(changes);
     return changes;
   }

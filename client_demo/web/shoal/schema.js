@@ -113,8 +113,8 @@ class Utterance {
     const names = Object.keys(values);
     const known = this.fields.every((field) => Object.hasOwn(values, field.name));
     if (!known || names.length !== this.fields.length) {
-      const wanted = this.fields.map((field) => field.name).join(", ");
-      throw new LocalProtocolError(`${this.name} has the fields ${wanted}; not ${names.join(", ")}`);
+      const wanted = this.fields.map((field) => field.name);
+      throw new LocalProtocolError(`${this.name} has the fields [${wanted}], not [${names}]`);
     }
     return this.fields.map((field) => field.toWire(values[field.name]));
   }
@@ -183,13 +183,13 @@ export class Schema {
     /** @type {readonly Kind[]} */
     this.kinds = listAt(data, "kinds", KINDS_MAX).map(kindOf);
     /** @type {readonly InputKind[]} */
-    this.inputs = listAt(data, "inputs", INPUT_KINDS_MAX).map(
-      (item) => new InputKind(textAt(mapOf(item), "name"), fieldsAt(item, "fields"), !!item.once),
-    );
+    this.inputs = listAt(data, "inputs", INPUT_KINDS_MAX).map((item) => {
+      return new InputKind(textAt(mapOf(item), "name"), fieldsAt(item, "fields"), !!item.once);
+    });
     /** @type {readonly EventKind[]} */
-    this.events = listAt(data, "events", EVENT_KINDS_MAX).map(
-      (item) => new EventKind(textAt(mapOf(item), "name"), fieldsAt(item, "fields"), !!item.durable),
-    );
+    this.events = listAt(data, "events", EVENT_KINDS_MAX).map((item) => {
+      return new EventKind(textAt(mapOf(item), "name"), fieldsAt(item, "fields"), !!item.durable);
+    });
     this.data = data;
     Object.freeze(this);
   }
