@@ -305,7 +305,10 @@ export class Replica {
       for (const row of part.rowAt) if (row >= 0) rows.push(row);
     }
     if (this.#elsewhere.size === 0) return rows;
-    return rows.filter((row) => this.#where.get(slab.ids[row])?.table === table);
+    return rows.filter((row) => {
+      const id = slab.ids[row];
+      return !this.#elsewhere.has(id) || this.#where.get(id).table === table;
+    });
   }
 }
 
