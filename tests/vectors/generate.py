@@ -15,6 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import attrs
 import numpy as np
 
 HERE = Path(__file__).parent
@@ -22,7 +23,7 @@ ROOT = HERE.parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from protocol import cbor, courses, messages  # noqa: E402
+from protocol import cbor, courses, link, messages  # noqa: E402
 from protocol.errors import CloseCode  # noqa: E402
 from protocol.frame import Frame, FrameEvent, Scope, SessionColumns  # noqa: E402
 from protocol.parts import CourseRows, KindRows, PartTable, Reason  # noqa: E402
@@ -336,6 +337,28 @@ class _Example:
         return self._snapshot(124, messages.snapshot_head(125))[0]
 
 
+def _link() -> list[dict[str, Any]]:
+    """Each link's pushes as [size, sent at, arrives at]; the presets, and what they do not have."""
+    narrow = link.Profile(delay_s=0.03, loss=0.05, bytes_per_s=20_000, queue_bytes=8_000)
+    cases = [(name, profile, 1) for name, profile in link.PRESETS.items()]
+    cases += [("average", link.PRESETS["average"], 2**32 + 5), ("", narrow, 7)]
+    made = []
+    for name, profile, seed in cases:
+        chance = random.Random(f"link/{name}/{seed}")
+        pipe, now, pushes = link.Pipe(profile, seed), -0.5, []
+        for number in range(96):
+            # Mostly a tick of 50 ms, at times the next at once, now and then a long silence.
+            now += chance.choice((0.0, 0.05, 0.05, 0.05)) + (8.0 if number == 40 else 0.0)
+            size = chance.choice((20, 300, 700, 700, 6000))
+            pushes.append([size, now, pipe.push(size, now)])
+        figures = attrs.asdict(pipe.statistics())
+        made.append(
+            {"name": name, "profile": attrs.asdict(profile), "seed": seed}
+            | {"pushes": pushes, "statistics": figures}
+        )
+    return made
+
+
 def _example() -> list[dict[str, Any]]:
     example = _Example()
     steps = {
@@ -361,6 +384,7 @@ TOPICS = {
     "parts": _parts,
     "frame": _frame,
     "motion": _motion,
+    "link": _link,
     "example": _example,
 }
 
