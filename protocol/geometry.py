@@ -214,6 +214,8 @@ def _from_data(data: Any) -> Geometry:
         raise ValueError("shards")
     if type(version) is not int or version < 0:
         raise ValueError("version")
+    if type(data["interest"]) is not list:
+        raise ValueError("interest")
     for leaf in leaves:
         if len(leaf) != 5 or any(type(side) is not int or not 0 <= side < 2**31 for side in leaf):
             raise ValueError("a shard")

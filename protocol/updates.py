@@ -113,6 +113,8 @@ def _speeds(heading: Heading, told: Column) -> tuple[Column, Column]:
 
 def read_updates(forms: Sequence[KindForm], items: Iterable[Any]) -> list[tuple[int, Batch]]:
     """Batches with their kinds, to be applied in this order. No part is twice in one batch."""
+    if not forms:
+        raise RemoteProtocolError("updates of a game without kinds")
     batches: list[tuple[int, Batch]] = []
     pending: dict[int, _Pending] = {}
     seen: set[int] = set()

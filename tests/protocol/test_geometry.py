@@ -121,6 +121,7 @@ BAD: dict[str, dict[str, Any]] = {
     "cells without end": {"cell": 5e-324},
     "a version of text": {"version": "1"},
     "an interest of text": {"interest": "12"},
+    "an interest of no text": {"interest": ""},
     "typed arrays": {"shards": np.array([1, 2], np.uint8)},
 }
 

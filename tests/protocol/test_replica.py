@@ -17,6 +17,7 @@ from protocol.limits import HELD_TICKS
 from protocol.messages import Group, Snapshot
 from protocol.parts import Reason
 from protocol.replica import Changes, Replica
+from protocol.schema import Schema
 
 FISH, ROCK = 0, 1
 quick = settings(
@@ -306,3 +307,10 @@ def test_hostile_groups_are_refused_or_asked_for_again(worlds: Any, seed: int) -
     for table in sight.replica.tables.values():
         for kind in (FISH, ROCK):
             table.columns(kind)
+
+
+def test_an_update_of_a_game_without_kinds_is_refused(worlds: Any) -> None:
+    schema = Schema.from_data(worlds.SCHEMA | {"kinds": []})
+    replica = Replica(schema, worlds.make_geometry())
+    with pytest.raises(RemoteProtocolError):
+        replica.apply(Snapshot(tick=1, groups=(Group(0, 1, 0, 0, [[0, -1]]),)))

@@ -34,7 +34,8 @@ function randomItem(chance, depth, big = BIG) {
     case 1:
       return chance.of(NUMBERS);
     case 2:
-      return chance.below(2) ? chance.below(2 ** 32) * 2 ** chance.below(21) : -1 - chance.below(1000);
+      if (chance.below(2)) return -1 - chance.below(1000);
+      return chance.below(2 ** 32) * 2 ** chance.below(21);
     case 3:
       return (chance.bits() / 2 ** 20) * (chance.below(2) ? 1 : -1) * 2 ** (chance.below(80) - 40);
     case 4:

@@ -1,4 +1,8 @@
-"""What the tests of the JavaScript client share: Node.js, with the packages that they need."""
+"""What the tests of the JavaScript client share: Node.js, with the packages that they need.
+
+`package.json` holds back cbor-extract, which cbor-x would like: the parts of its newest release are
+not in every registry, and `npm ci` wants a lock that names them all.
+"""
 
 import json
 import os

@@ -127,6 +127,11 @@ test("random bytes are no message", () => {
   }
 });
 
+test("an update of a game without kinds is refused", () => {
+  const kindless = Schema.fromData({ ...schema.data, kinds: [] });
+  assert.ok(!isTaken(keyframe, new Replica(kindless, geometry)));
+});
+
 test("a connection takes nothing more after what it refused", () => {
   const connection = new Connection();
   connection.state = State.PLAYING;

@@ -1,4 +1,5 @@
-// The golden vectors: the library reads and writes them as every other implementation does.
+// The golden vectors: the library reads and writes them as every other implementation does. All but
+// `frame` are for clients; `motion` is tested with the motion model.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

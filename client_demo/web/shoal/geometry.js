@@ -42,8 +42,9 @@ export class Geometry {
     check(Array.isArray(data.interest), "interest");
     /** The radius of each interest class, in units. @type {readonly number[]} */
     this.interest = data.interest.map((_, index) => lengthAt(data.interest, index));
-    check(wholeAt(data, "version") && data.version >= 0, "version");
-    /** @type {number} */
+    check(typeof data.version === "bigint" || wholeAt(data, "version"), "version");
+    check(data.version >= 0, "version");
+    /** @type {number | bigint} */
     this.version = data.version;
     this.columns = Math.ceil(this.width / this.cell);
     this.rows = Math.ceil(this.height / this.cell);
