@@ -26,6 +26,7 @@ from client_demo.eyes import perceive
 from client_demo.senses import Brain
 from client_demo.tally import Tally
 from protocol.client import Client
+from protocol.link import find_profile
 
 __all__ = ["BotOptions", "run_bots"]
 
@@ -34,7 +35,11 @@ Report = Callable[[dict[str, Any]], None]
 
 @attrs.frozen(kw_only=True)
 class BotOptions:
-    """A crowd. `think_hz`: decisions a second of each. `seconds`: then they leave; None never."""
+    """A crowd. `think_hz`: decisions a second of each. `seconds`: then they leave; None never.
+
+    `link`: the preset of the bad link that each plays over, with a chance of its own by
+    `link_seed`; None for the link as it is.
+    """
 
     url: str
     count: int = 50
@@ -44,13 +49,16 @@ class BotOptions:
     seed: int = 1
     name: str = "bot"
     token: str | None = None
+    link: str | None = None
+    link_seed: int = 1
 
 
 async def run_bots(options: BotOptions, report: Report) -> dict[str, Any]:
     """Let the bots play until the time is up, or SIGINT or SIGTERM; the final report is returned.
 
     `report` is given the numbers once a second. Error handling: a bot that cannot stay counts as
-    gone and the others play on; raises ConnectionEndedError when none is left.
+    gone and the others play on; raises ConnectionEndedError when none is left, and ValueError for a
+    link that is not among the presets.
     """
     crowd = _Crowd(options)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -74,7 +82,7 @@ class _Crowd:
     def __init__(self, options: BotOptions) -> None:
         self.bots: set[_Bot] = set()
         self.error: ConnectionEndedError | None = None
-        self.tally = Tally()
+        self.tally = Tally(options.link)
         self._options = options
 
     async def join_all(self, everything: trio.CancelScope) -> None:
@@ -123,7 +131,11 @@ class _Bot:
         self.connection = Connection(
             options.url,
             lambda: Client(name, token=token.encode() if token else None, playback=False),
-            LinkOptions(tick_hz=8.0),  # inputs are sent by thought; this is for acks and pings
+            LinkOptions(
+                tick_hz=8.0,  # inputs are sent by thought; this is for acks and pings
+                profile=find_profile(options.link) if options.link is not None else None,
+                link_seed=options.link_seed * limits.BOTS_MAX + number,
+            ),
         )
         self._chance = random.Random(f"{options.seed}/{number}")  # noqa: S311 - to be repeated
         self._think_hz = options.think_hz
