@@ -26,6 +26,7 @@ from client_demo.eyes import perceive
 from client_demo.senses import Brain
 from client_demo.tally import Tally
 from protocol.client import Client
+from protocol.link import find_profile
 
 __all__ = ["BotOptions", "Report", "run_bots"]
 
@@ -34,7 +35,11 @@ Report = Callable[[dict[str, Any]], None]
 
 @attrs.frozen(kw_only=True)
 class BotOptions:
-    """A crowd. `think_hz`: decisions a second of each. `seconds`: then they leave; None never."""
+    """A crowd. `think_hz`: decisions a second of each. `seconds`: then they leave; None never.
+
+    `link`: the preset of the bad link that each plays over, with a chance of its own by
+    `link_seed`; None for the link as it is.
+    """
 
     url: str
     count: int = 50
@@ -44,6 +49,8 @@ class BotOptions:
     seed: int = 1
     name: str = "bot"
     token: str | None = None
+    link: str | None = None
+    link_seed: int = 1
 
 
 async def run_bots(
@@ -53,7 +60,8 @@ async def run_bots(
 
     `report` is given the numbers once a second. Each line of `more` is how many bots join later,
     and as long as it has not ended, some may. Error handling: a bot that cannot stay counts as
-    gone and the others play on; raises ConnectionEndedError when none is left.
+    gone and the others play on; raises ConnectionEndedError when none is left, and ValueError for a
+    link that is not among the presets.
     """
     crowd = _Crowd(options)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -77,7 +85,7 @@ class _Crowd:
     def __init__(self, options: BotOptions) -> None:
         self.bots: set[_Bot] = set()
         self.error: ConnectionEndedError | None = None
-        self.tally = Tally()
+        self.tally = Tally(options.link)
         self._options = options
         self._joined = 0
 
@@ -141,7 +149,11 @@ class _Bot:
         self.connection = Connection(
             options.url,
             lambda: Client(name, token=token.encode() if token else None, playback=False),
-            LinkOptions(tick_hz=8.0),  # inputs are sent by thought; this is for acks and pings
+            LinkOptions(
+                tick_hz=8.0,  # inputs are sent by thought; this is for acks and pings
+                profile=find_profile(options.link) if options.link is not None else None,
+                link_seed=options.link_seed * limits.BOTS_MAX + number,
+            ),
         )
         self._chance = random.Random(f"{options.seed}/{number}")  # noqa: S311 - to be repeated
         self._think_hz = options.think_hz

@@ -21,6 +21,7 @@ from client_demo import limits
 from client_demo.bots import BotOptions, Report, run_bots
 from client_demo.connection import ConnectionEndedError
 from client_demo.watch import WatchOptions, run_watch
+from protocol.link import PRESETS, find_profile
 
 __all__ = ["bots", "play", "watch"]
 
@@ -42,6 +43,10 @@ def bots(
     more: Annotated[
         bool, Parameter(help="Numbers on standard input, one a line: so many more join then.")
     ] = False,
+    link: Annotated[
+        str | None, Parameter(help=f"A bad link for each bot: {', '.join(PRESETS)}.")
+    ] = None,
+    link_seed: Annotated[int, Parameter(help="Seed of the links' chance.")] = 1,
     json: Annotated[
         bool, Parameter(help="One JSON line a second on standard output, and a final one.")
     ] = False,
@@ -51,6 +56,11 @@ def bots(
         _fail(f"count: {count} is not within 1 to {limits.BOTS_MAX}")
     if joins_per_s <= 0 or think_hz <= 0:
         _fail("joins-per-s and think-hz must be above 0")
+    if link is not None:
+        try:
+            find_profile(link)
+        except ValueError as error:
+            _fail(f"link: {error}")
     options = BotOptions(
         url=_checked(url),
         count=count,
@@ -60,6 +70,8 @@ def bots(
         seed=seed,
         name=name,
         token=token,
+        link=link,
+        link_seed=link_seed,
     )
     report = _print_json if json else _print_plain
     try:

@@ -22,10 +22,12 @@ from trio_websocket import (
 )
 
 from client_demo import limits
+from client_demo.conditioned import ConditionedStream
 from client_demo.wire import CountedStream, dial
 from protocol.client import Client
 from protocol.errors import CloseCode, RemoteProtocolError
 from protocol.limits import SERVER_MESSAGE_BYTES_MAX, SUBPROTOCOL
+from protocol.link import ConditionedLink, Profile
 
 __all__ = [
     "Connection",
@@ -78,12 +80,15 @@ class LinkOptions:
 
     `tick_hz`: how often the client is given time to ping, acknowledge and pace its inputs.
     `receive_buffer_bytes`: of the kernel, None for its own choice. `attempts_max`: failures in a
-    row after which the connection gives up; 1 never comes back.
+    row after which the connection gives up; 1 never comes back. `profile`: of a bad link that is
+    put between the two ends, with the chance of `link_seed`; None for none.
     """
 
     tick_hz: float = 20.0
     receive_buffer_bytes: int | None = None
     attempts_max: int = limits.ATTEMPTS_MAX
+    profile: Profile | None = None
+    link_seed: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -91,8 +96,8 @@ class ConnectionStatistics:
     """Totals since the connection began.
 
     `disconnects` counts links that were lost without being asked to, `resumes` sessions that went
-    on after that, `rejoins` those that had to begin anew. The last four are those of all its
-    clients together.
+    on after that, `rejoins` those that had to begin anew; `stalls` are those that a conditioned
+    link made, both ways. The last four are those of all its clients together.
     """
 
     links: int
@@ -102,6 +107,7 @@ class ConnectionStatistics:
     bytes_received: int
     bytes_sent: int
     messages_received: int
+    stalls: int
     snapshots: int
     crc_checks: int
     mismatches: int
@@ -123,6 +129,11 @@ class Connection:
         self._options = options or LinkOptions()
         self._make_client = make_client
         self._chance = random.Random()  # noqa: S311 - spreads a crowd that comes back, no secrets
+        self._conditioned = (
+            ConditionedLink(self._options.profile, self._options.link_seed)
+            if self._options.profile is not None
+            else None
+        )
         self._stream: CountedStream | None = None
         self._socket: WebSocketConnection | None = None
         self._link_scope = trio.CancelScope()
@@ -205,8 +216,13 @@ class Connection:
             bytes_received=self._bytes_received + (stream.bytes_received if stream else 0),
             bytes_sent=self._bytes_sent + (stream.bytes_sent if stream else 0),
             messages_received=self._messages_received,
+            stalls=self._stalls(),
             **self._client_totals(),
         )
+
+    def _stalls(self) -> int:
+        link = self._conditioned
+        return link.up.statistics().stalls + link.down.statistics().stalls if link else 0
 
     def _begin_anew(self) -> None:
         """The session is gone for good: another client takes over."""
@@ -271,15 +287,18 @@ class Connection:
         tls = url.scheme == "wss"
         port = url.port or (443 if tls else 80)
         host = url.hostname or "localhost"
-        stream = await dial(
-            host, port, tls=tls, receive_buffer_bytes=self._options.receive_buffer_bytes
+        self._stream = CountedStream(
+            await dial(host, port, tls=tls, receive_buffer_bytes=self._options.receive_buffer_bytes)
         )
-        self._stream = CountedStream(stream)
         self._stream.paused = self._paused
         self._links += 1
+        stream: trio.abc.Stream = self._stream
+        if self._conditioned is not None:
+            conditioned = stream = ConditionedStream(stream, self._conditioned)
+            nursery.start_soon(conditioned.run)
         return await wrap_client_stream(
             nursery,
-            cast("Any", self._stream),  # any stream will do, whatever the annotation says
+            cast("Any", stream),  # any stream will do, whatever the annotation says
             url.netloc,
             (url.path or "/") + (f"?{url.query}" if url.query else ""),
             subprotocols=[SUBPROTOCOL],

@@ -9,6 +9,7 @@ from typing import Final
 CONNECT_S: Final = 5.0  # for the TCP connection and the handshake together; then it has failed
 CLOSE_S: Final = 1.0  # for the closing handshake; then the connection is dropped
 RECEIVE_BYTES: Final = 16 * 1024  # taken from the kernel at once
+LINK_PIECES: Final = 4096  # on their way over a conditioned link; then nothing more is taken
 BACKOFF_S_FIRST: Final = 0.25  # before the first attempt to come back; each failure doubles it
 BACKOFF_S_MAX: Final = 8.0
 ATTEMPTS_MAX: Final = 12  # failures in a row; then the connection gives up

@@ -3,6 +3,7 @@
 Must not know: bots, the wire.
 """
 
+from statistics import median
 from typing import Any
 
 from client_demo.connection import Connection
@@ -11,15 +12,21 @@ __all__ = ["Tally"]
 
 
 class Tally:
-    """Adds up clients, those that have gone included."""
+    """Adds up clients, those that have gone included.
 
-    def __init__(self) -> None:
+    `link`: the name of the conditioned link that all play over, if any; then the numbers name it,
+    with its stalls and the round trip of the client in the middle.
+    """
+
+    def __init__(self, link: str | None = None) -> None:
+        self._link = link
         self._present: set[Connection] = set()
         self._gone: dict[str, int] = {}
         self._last: tuple[float, int] | None = None
         self._client_seconds = 0.0
         self._bytes_settled = 0
         self._settled: dict[str, int] | None = None
+        self._link_settled: dict[str, Any] = {}
 
     def add(self, connection: Connection) -> None:
         """A client has come."""
@@ -47,21 +54,36 @@ class Tally:
             "connected": connected,
             "bytes_per_client_s": round(rate),
             **_shown(totals),
+            **self._link_numbers(totals),
         }
 
     def settle(self, now: float) -> None:
         """Take the final numbers now, before everybody leaves."""
         self.second(now)
         self._settled = {"clients": len(self._present), "connected": self._connected()}
+        self._link_settled = self._link_numbers(self._totals())
 
     def final(self) -> dict[str, Any]:
         """The last report: totals, and bytes per client and second over the whole time."""
         settled = self._settled or {"clients": 0, "connected": 0}
+        totals = self._totals()
         return {
             "final": True,
             **settled,
             "bytes_per_client_s": round(self._bytes_settled / max(self._client_seconds, 1e-6)),
-            **_shown(self._totals()),
+            **_shown(totals),
+            **(self._link_settled or self._link_numbers(totals)),
+        }
+
+    def _link_numbers(self, totals: dict[str, int]) -> dict[str, Any]:
+        if self._link is None:
+            return {}
+        trips = [connection.client.statistics().round_trip_s for connection in self._present]
+        known = [trip for trip in trips if trip > 0]
+        return {
+            "link": self._link,
+            "link_stalls": totals["stalls"],
+            "round_trip_ms": round(1000 * median(known)) if known else None,
         }
 
     def _connected(self) -> int:
@@ -84,6 +106,7 @@ _NAMES = (
     "rejoins",
     "bytes_received",
     "inputs",
+    "stalls",
 )
 
 
@@ -98,8 +121,10 @@ def _numbers(connection: Connection) -> dict[str, int]:
         "rejoins": link.rejoins,
         "bytes_received": link.bytes_received,
         "inputs": link.inputs,
+        "stalls": link.stalls,
     }
 
 
 def _shown(totals: dict[str, int]) -> dict[str, int]:
-    return {name: value for name, value in totals.items() if name != "bytes_received"}
+    hidden = ("bytes_received", "stalls")
+    return {name: value for name, value in totals.items() if name not in hidden}

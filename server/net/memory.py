@@ -15,10 +15,11 @@ import random
 from typing import Final
 
 from protocol.errors import CloseCode
+from protocol.link import ConditionedLink, Profile
 from server.net import limits
 from server.net.frames import BINARY, CLOSE, FrameReader, close_frame
 from server.net.link import Closed, LinkStatistics, OnObstructed, OnReady, Send, Sent, nobody
-from server.net.pipe import Pipe
+from server.net.pipe import Pipe, delays
 
 __all__ = ["MemoryClient", "MemoryLink", "MemoryPair"]
 
@@ -30,7 +31,8 @@ class MemoryPair:
     """Both ends of one connection.
 
     `capacity`: bytes that the client may leave unread before the link is full. `delay_s`: one way,
-    in the driver's seconds, with up to `jitter_s` more. `seed`: of the jitter.
+    in the driver's seconds, with up to `jitter_s` more; or else `profile`, a bad link with its
+    stalls and its rate. `seed`: of either's chance.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class MemoryPair:
         capacity: int = CAPACITY,
         delay_s: float = 0.0,
         jitter_s: float = 0.0,
+        profile: Profile | None = None,
         seed: int = 0,
         peer: str = "memory",
         now: float = 0.0,
@@ -46,8 +49,12 @@ class MemoryPair:
         chance = random.Random(seed)  # noqa: S311 - a simulation wants the same chance each time
         self.now = now
         self.capacity = capacity
-        self.down = Pipe(delay_s, jitter_s, chance)
-        self.up = Pipe(delay_s, jitter_s, chance)
+        if profile is None:
+            self.down = Pipe(delays(delay_s, jitter_s, chance))
+            self.up = Pipe(delays(delay_s, jitter_s, chance))
+        else:
+            conditioned = ConditionedLink(profile, seed)
+            self.down, self.up = Pipe(conditioned.down.push), Pipe(conditioned.up.push)
         self.link = MemoryLink(self, peer)
         self.client = MemoryClient(self)
 
@@ -250,7 +257,7 @@ class MemoryClient:
         if self._closed is None and self.said_close is None:
             self._closed = Closed(code, reason, by_peer=False)
             self.said_close = Closed(code, reason, by_peer=True)
-            self.said_close_at = self._pair.up.arrival(self._pair.now)
+            self.said_close_at = self._pair.up.arrival(len(reason), self._pair.now)
             self._pair.link.look()
 
     def lost(self) -> None:

@@ -5,30 +5,41 @@ Must not know: frames, links. Time is an argument; chance is given.
 
 import random
 from collections import deque
+from collections.abc import Callable
 
-__all__ = ["Pipe"]
+__all__ = ["Pipe", "delays"]
+
+
+def delays(delay_s: float, jitter_s: float, chance: random.Random) -> Callable[[int, float], float]:
+    """Arrivals that are late by `delay_s` and evenly up to `jitter_s` more, whatever the size."""
+
+    def arrival(size: int, now: float) -> float:
+        del size
+        return now + delay_s + (chance.uniform(0.0, jitter_s) if jitter_s else 0.0)
+
+    return arrival
 
 
 class Pipe:
-    """Delays what is put into it by `delay_s` and up to `jitter_s` more; nothing overtakes."""
+    """Holds what is put into it until it arrives; nothing overtakes.
 
-    def __init__(self, delay_s: float, jitter_s: float, chance: random.Random) -> None:
+    `arrival` says when so many bytes, sent at a time, arrive.
+    """
+
+    def __init__(self, arrival: Callable[[int, float], float]) -> None:
         self.bytes = 0
-        self._delay_s = delay_s
-        self._jitter_s = jitter_s
-        self._chance = chance
+        self._arrival = arrival
         self._arrives_last = 0.0
         self._under_way: deque[tuple[float, bytes]] = deque()
 
-    def arrival(self, now: float) -> float:
-        """When something that is sent at `now` arrives."""
-        jitter = self._chance.uniform(0.0, self._jitter_s) if self._jitter_s else 0.0
-        self._arrives_last = max(self._arrives_last, now + self._delay_s + jitter)
+    def arrival(self, size: int, now: float) -> float:
+        """When `size` bytes that are sent at `now` arrive."""
+        self._arrives_last = max(self._arrives_last, self._arrival(size, now))
         return self._arrives_last
 
     def put(self, data: bytes, now: float) -> None:
         """Send `data`."""
-        self._under_way.append((self.arrival(now), data))
+        self._under_way.append((self.arrival(len(data), now), data))
         self.bytes += len(data)
 
     def arrived(self, now: float) -> bool:

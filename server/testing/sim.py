@@ -12,6 +12,7 @@ from typing import Any
 
 from protocol.client import Client
 from protocol.geometry import Geometry
+from protocol.link import Profile, find_profile
 from protocol.schema import Schema
 from server.gateway import Gateway, GatewayConfig, GatewayStatistics, TokenMaker
 from server.net.memory import CAPACITY, MemoryPair
@@ -79,18 +80,23 @@ class Sim:
         y: float | None = None,
         latency: float = 0.0,
         jitter: float = 0.0,
+        link: str | Profile | None = None,
         capacity: int = CAPACITY,
     ) -> SimClient:
         """Let a player in, and tick until it has its entity and its first snapshot.
 
         `x` and `y` place the new entity, instead of where the game's join put it; that is recorded
-        like any other input. `latency` is one way, in seconds, with up to `jitter` more. `capacity`
-        is how many bytes the client may leave unread.
+        like any other input. `latency` is one way, in seconds, with up to `jitter` more. `link`
+        instead of both is a bad link, with stalls: the name of a preset of `protocol.link`, or a
+        profile of your own. `capacity` is how many bytes the client may leave unread.
+
+        Raises ValueError for a link that is not among the presets.
         """
         client = self.connect(
             Client(name, predictor_factory=Predictor),
             latency=latency,
             jitter=jitter,
+            link=link,
             capacity=capacity,
         )
         self._wait(lambda: client.id != 0 and client.id in client.view, f"{name} to join")
@@ -110,16 +116,19 @@ class Sim:
         *,
         latency: float = 0.0,
         jitter: float = 0.0,
+        link: str | Profile | None = None,
         capacity: int = CAPACITY,
     ) -> SimClient:
         """Connect a client of your own making; it is welcomed in one of the next ticks."""
         number = len(self.clients)
+        profile = find_profile(link) if isinstance(link, str) else link
 
         def pair() -> MemoryPair:
             made = MemoryPair(
                 capacity=capacity,
                 delay_s=latency,
                 jitter_s=jitter,
+                profile=profile,
                 seed=self.seed * 65537 + number,
                 peer=f"client-{number}",
                 now=self.now,

@@ -14,7 +14,7 @@ from protocol.geometry import Geometry
 from protocol.parts import CourseRows, KindRows, PartTable
 from protocol.replica import Replica
 from protocol.schema import Schema
-from protocol.vocabulary import Group, Hello, Message, Role, Snapshot, Welcome
+from protocol.vocabulary import Group, Hello, Message, Ping, Pong, Role, Snapshot, Welcome
 from server.net.frames import frame
 from server.net.link import Sent
 from server.net.listen import Listening, listen
@@ -93,6 +93,8 @@ class StillServer:
     def _hear(self, link: SocketLink, connection: Connection, data: bytes) -> None:
         message = connection.receive(data)
         self.said.append(message)
+        if isinstance(message, Ping):
+            self.send(link, Pong(message.stamp))
         if isinstance(message, Hello):
             if message.resume is not None and self.sessions_lost:
                 link.close(CloseCode.AUTH, "no such session")

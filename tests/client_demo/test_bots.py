@@ -55,6 +55,20 @@ async def test_more_bots_join_when_they_are_asked_for(still_server):
     assert final["clients"] == 5
 
 
+async def test_a_crowd_on_a_poor_link_says_so_in_its_numbers(still_server):
+    lines = []
+    async with still_server() as server:
+        options = BotOptions(url=server.url, count=4, seconds=4.0, link="poor", link_seed=2)
+        final = await run_bots(options, lines.append)
+    for line in (lines[-1], final):
+        assert line["link"] == "poor"
+        assert line["link_stalls"] > 10, "a tenth of the packets is lost, and nothing stalled"
+    assert lines[-1]["round_trip_ms"] >= 200, "pongs came back faster than the link"
+    assert (final["clients"], final["connected"], final["disconnects"]) == (4, 4, 0)
+    assert final["snapshots"] > 500, "a stream arrives whole, if late"
+    assert final["replica_mismatches"] == 0
+
+
 async def test_a_signal_ends_the_crowd_cleanly(still_server):
     async with still_server() as server:
         async with trio.open_nursery() as nursery:
@@ -93,6 +107,7 @@ async def test_bots_that_are_all_thrown_out_say_why(still_server):
         (lambda: cli.bots(url="http://example.org"), "does not begin with ws://"),
         (lambda: cli.bots(count=0), "count: 0"),
         (lambda: cli.bots(joins_per_s=0), "joins-per-s"),
+        (lambda: cli.bots(link="bad"), "'bad' is no link; there are clean, good, average, poor"),
         (lambda: cli.watch(url="here"), "'here' does"),
         (lambda: cli.watch(frames_per_s=0), "frames-per-s"),
         (cli.watch, "--once prints one picture"),

@@ -99,6 +99,23 @@ def test_everybody_else_is_shown_where_they_were_at_the_tick_that_is_shown():
     assert sorted(errors)[len(errors) // 2] < 0.01, "courses are not shown exactly"
 
 
+def test_a_game_tests_its_players_on_a_bad_link():
+    sim = Sim(game, shards=2, seed=7)
+    ann = sim.join("ann", x=980, y=500)
+    bob = sim.join("bob", x=1180, y=520, link="average")
+    ann.send(Steer(dx=1, dy=0))
+    ages = []
+    for _ in range(600):
+        sim.tick()
+        bob.screen()
+        ages.append(sim.ticks - bob.client.timeline.newest)
+    assert min(ages) == 2, "the newest snapshot is a tick and 50 ms or more old"
+    assert max(ages) >= 4, "no packet was lost"
+    assert bob.mismatches == 0
+    with pytest.raises(ValueError, match="no link; there are clean"):
+        sim.join("cid", link="worse")
+
+
 def test_a_lost_link_costs_no_input_and_no_jump():
     sim = Sim(game, shards=2, seed=8)
     ann = sim.join("ann", x=500, y=500, latency=0.05)

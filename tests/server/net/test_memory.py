@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from protocol.link import Profile
 from server.net import limits
 from server.net.frames import frame
 from server.net.link import Sent
@@ -36,6 +37,18 @@ def test_jitter_never_reorders_and_the_same_seed_gives_the_same_times():
     assert arrivals(7) != arrivals(8)
     order = [message for _, message in arrivals(7)]
     assert order == sorted(order), "a later message never overtakes"
+
+
+def test_a_bad_link_stalls_and_then_delivers_in_a_burst():
+    pair = MemoryPair(profile=Profile(delay_s=0.1, loss=0.05), seed=3)
+    heard = []
+    for step in range(400):
+        pair.advance(step * 0.05)
+        pair.link.try_send(frame(step.to_bytes(2, "big")))
+        heard.append(len(pair.client.receive()))
+    assert sum(heard) >= 390
+    assert max(heard) >= 4, "what waited for 0.2 s or more arrives at once"
+    assert heard.count(0) > 20, "nothing arrives meanwhile"
 
 
 def test_a_client_that_stops_reading_fills_the_link():
