@@ -85,6 +85,12 @@ export class Socket {
     this.links = 0;
     this.resumes = 0;
     this.rejoins = 0;
+    /**
+     * Told of each message as it really arrives, before a simulated link holds it back.
+     *
+     * @type {((data: Uint8Array, now: number, isFirst: boolean) => void) | null} `isFirst`: of its link
+     */
+    this.onArrival = null;
   }
 
   /** Connect, and stay so until `leave`. */
@@ -179,6 +185,7 @@ export class Socket {
     const last = this.#down.at(-1)?.arrives ?? now;
     const arrives = this.#link === null ? now : this.#link.down.push(bytes.length, now);
     this.#down.push({ arrives: Math.max(arrives, last), data: bytes });
+    this.onArrival?.(bytes, now, !this.#heard);
     this.#heard = true;
     this.advance(now);
   }

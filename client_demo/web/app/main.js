@@ -1,0 +1,116 @@
+/**
+ * The page: puts the parts together, and lets time pass.
+ *
+ * `?name=Ann` plays at once under that name. `window.shoalDemo.stats()` gives figures to scripts.
+ */
+
+import { Controls } from "./controls.js";
+import { Crowd } from "./crowd.js";
+import { Door } from "./door.js";
+import { Game } from "./game.js";
+import { Graphs } from "./graphs.js";
+import { Hud } from "./hud.js";
+import { Painter } from "./painter.js";
+import { Panel } from "./panel.js";
+import { Settings } from "./settings.js";
+import { nameOf } from "./simulated.js";
+import { Stage } from "./stage.js";
+
+const PANEL_EVERY_S = 0.25;
+const LOOK_EVERY_S = 2;
+const MORE_BOTS = 100;
+
+const element = (id) => document.getElementById(id);
+const settings = new Settings();
+const painter = new Painter();
+const stages = { main: new Stage(element("sea"), painter), raw: new Stage(element("raw"), painter) };
+const controls = new Controls(element("sea"), { onCommand: command });
+const hud = new Hud(element("hud"));
+const graphs = new Graphs(element("graphs"));
+const crowd = new Crowd();
+const panel = new Panel(element("panel"), {
+  onCommand: command,
+  onLink: (link) => game?.simulate(link),
+  onDelay: (ms) => game?.delay(ms),
+});
+/** @type {Game | null} */
+let game = null;
+let panelDue = 0;
+let lookDue = 0;
+
+function command(name) {
+  if (name === "drop") game?.socket.drop();
+  else if (name === "bots") crowd.grow(MORE_BOTS);
+  else if (name === "fullscreen") toggleFullscreen();
+  else settings.command(name);
+  panelDue = 0;
+}
+
+function toggleFullscreen() {
+  if (document.fullscreenElement === null) document.documentElement.requestFullscreen();
+  else document.exitFullscreen();
+}
+
+function play(name) {
+  const scheme = location.protocol === "https:" ? "wss" : "ws";
+  game = new Game(`${scheme}://${location.host}/`, name, controls, stages, settings);
+  element("sea").focus();
+}
+
+function frame(startedMs) {
+  requestAnimationFrame(frame);
+  const beganMs = performance.now();
+  const now = beganMs / 1000;
+  document.body.classList.toggle("split", settings.split && game !== null);
+  if (game === null) {
+    stages.main.paintEmpty(now);
+    return;
+  }
+  const sample = game.frame(now);
+  hud.show(game.hud(now));
+  if (sample !== null) graphs.add(sample);
+  if (sample !== null && settings.graphs) graphs.draw();
+  if (now >= panelDue) showPanel(now);
+  game.frames.add(startedMs, startedMs + performance.now() - beganMs);
+}
+
+function showPanel(now) {
+  panelDue = now + PANEL_EVERY_S;
+  if (now >= lookDue) {
+    lookDue = now + LOOK_EVERY_S;
+    crowd.look();
+  }
+  const { mode, split, layers } = settings;
+  element("panel").hidden = !settings.panel;
+  element("graphs").hidden = !settings.graphs;
+  panel.show({
+    mode,
+    split,
+    layers,
+    graphs: settings.graphs,
+    linkName: nameOf(game.link),
+    bots: crowd.bots,
+    connected: game.stats().playing,
+    delayMs: game.delayMs,
+  });
+}
+
+addEventListener("pagehide", ({ persisted }) => {
+  if (!persisted) game?.socket.leave();
+});
+document.addEventListener("visibilitychange", () => game?.frames.clear());
+globalThis.shoalDemo = { stats: () => game?.stats() ?? null };
+
+const given = new URLSearchParams(location.search).get("name");
+if (given === null) {
+  const door = new Door(element("door"), {
+    onName: (name) => {
+      door.close();
+      play(name);
+    },
+  });
+} else {
+  element("door").hidden = true;
+  play(given);
+}
+requestAnimationFrame(frame);
