@@ -1,0 +1,91 @@
+// Small parts of the page: the simulated link in words, switches, meters.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { FrameMeter, LinkMeter } from "../../client_demo/web/app/meter.js";
+import { Settings } from "../../client_demo/web/app/settings.js";
+import { nameOf, OFF, profileOf } from "../../client_demo/web/app/simulated.js";
+import { Mode } from "../../client_demo/web/shoal/client.js";
+import { PRESETS } from "../../client_demo/web/shoal/link.js";
+
+test("settings become a profile, and words", () => {
+  assert.equal(profileOf(OFF), null);
+  assert.equal(nameOf(OFF), "none");
+  const custom = {
+    preset: "custom", latencyMs: 200, jitterMs: 20, stallPercent: 1.5, kbitPerS: 256,
+  };
+  const profile = profileOf(custom);
+  assert.deepEqual(
+    [profile.delayS, profile.jitterS, profile.loss, profile.bytesPerS],
+    [0.1, 0.02, 0.015, 32_000],
+  );
+  assert.equal(nameOf(custom), "custom: 200 ms, jitter 20 ms, stalls 1.5 %, 256 kbit/s");
+  assert.equal(profileOf({ ...custom, preset: "average" }), PRESETS.average);
+  assert.equal(
+    nameOf({ ...custom, preset: "average" }),
+    "average: 100 ms, jitter 8 ms, stalls 2 %, 10 Mbit/s",
+  );
+  assert.equal(profileOf({ ...OFF, preset: "custom" }), null);
+});
+
+test("commands switch, and strangers are refused", () => {
+  const settings = new Settings();
+  assert.equal(settings.command("mode2"), true);
+  assert.equal(settings.mode, Mode.INTERPOLATED);
+  assert.equal(settings.command("truth"), true);
+  assert.equal(settings.layers.truth, true);
+  assert.equal(settings.command("split"), true);
+  assert.equal(settings.split, true);
+  assert.equal(settings.command("toString"), false);
+  assert.equal(settings.command("drop"), false);
+});
+
+test("frames are judged by their worst twentieth", () => {
+  const meter = new FrameMeter();
+  for (let frame = 0; frame < 100; frame += 1) meter.add(frame * 16, frame * 16 + (frame % 10));
+  assert.equal(meter.frameMs, 16);
+  assert.equal(meter.scriptMs, 9);
+  assert.equal(meter.frames, 100);
+  meter.clear();
+  assert.equal(meter.frameMs, 0);
+});
+
+test("the link's meter gives rates over a second, by kind", () => {
+  const timeline = { newest: 0, shown: 0, interval: 0.05, delayS: 0.1 };
+  const bytesBy = {};
+  const client = { foresight: null, timeline, statistics: () => ({ bytesBy, roundTripS: 0.08 }) };
+  const meter = new LinkMeter();
+  const samples = [];
+  for (let tick = 0; tick < 60; tick += 1) {
+    timeline.newest = tick;
+    timeline.shown = tick - 2;
+    bytesBy.snapshot = tick * 100;
+    bytesBy.pong = tick * 10;
+    bytesBy.welcome = 5000;
+    const sample = meter.note(client, tick * 0.05);
+    if (sample !== null) samples.push(sample);
+  }
+  const last = samples.at(-1);
+  assert.ok(samples.length >= 20 && samples.length <= 31, `${samples.length} samples of 3 s`);
+  assert.ok(Math.abs(last.bytes.snapshots - 2000) < 1e-6);
+  assert.ok(Math.abs(last.bytes.other - 200) < 1e-6);
+  assert.ok(Math.abs(last.tickIntervalMs - 50) < 1e-6);
+  assert.ok(Math.abs(last.bufferMs - 100) < 1e-6);
+  assert.equal(last.roundTripMs, 80);
+});
+
+test("a correction is remembered for a while, but not that one was put elsewhere", () => {
+  const timeline = { newest: 0, shown: 0, interval: 0.05, delayS: 0.1 };
+  const foresight = { corrections: 0, error: 0 };
+  const client = {
+    foresight, timeline, schema: { jump: 64 }, statistics: () => ({ bytesBy: {}, roundTripS: 0 }),
+  };
+  const meter = new LinkMeter();
+  assert.equal(meter.note(client, 0).error, 0);
+  Object.assign(foresight, { corrections: 1, error: 3 });
+  assert.equal(meter.note(client, 0.2).error, 3);
+  Object.assign(foresight, { corrections: 2, error: 500 });
+  assert.equal(meter.note(client, 0.4).error, 3);
+  assert.equal(meter.note(client, 6).error, 0);
+});
