@@ -189,5 +189,5 @@ def test_both_clients_say_and_show_the_same_over_every_link(
     assert totals["sent"] > 50
     statistics = client.statistics()
     assert statistics.resumes == 1
-    assert statistics.inputs > 50
+    assert statistics.inputs > 40
     assert link != "mobile" or statistics.stalls > 1, "it was a bad link"
