@@ -6,6 +6,7 @@
 
 import { Controls } from "./controls.js";
 import { Crowd } from "./crowd.js";
+import { show } from "./dom.js";
 import { Door } from "./door.js";
 import { Game } from "./game.js";
 import { Graphs } from "./graphs.js";
@@ -13,8 +14,8 @@ import { Hud } from "./hud.js";
 import { Painter } from "./painter.js";
 import { Panel } from "./panel.js";
 import { Settings } from "./settings.js";
-import { nameOf } from "./simulated.js";
 import { Stage } from "./stage.js";
+import { Touch } from "./touch.js";
 
 const PANEL_EVERY_S = 0.25;
 const LOOK_EVERY_S = 2;
@@ -25,6 +26,7 @@ const settings = new Settings();
 const painter = new Painter();
 const stages = { main: new Stage(element("sea"), painter), raw: new Stage(element("raw"), painter) };
 const controls = new Controls(element("sea"), { onCommand: command });
+const touch = new Touch(element("touch"), controls);
 const hud = new Hud(element("hud"));
 const graphs = new Graphs(element("graphs"));
 const crowd = new Crowd();
@@ -53,6 +55,7 @@ function toggleFullscreen() {
 
 function play(name) {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
+  element("hud").hidden = false;
   game = new Game(`${scheme}://${location.host}/`, name, controls, stages, settings);
   element("sea").focus();
 }
@@ -62,12 +65,14 @@ function frame(startedMs) {
   const beganMs = performance.now();
   const now = beganMs / 1000;
   document.body.classList.toggle("split", settings.split && game !== null);
+  document.body.classList.toggle("paneled", settings.panel);
   if (game === null) {
     stages.main.paintEmpty(now);
     return;
   }
   const sample = game.frame(now);
   hud.show(game.hud(now));
+  touch.draw();
   if (sample !== null) graphs.add(sample);
   if (sample !== null && settings.graphs) graphs.draw();
   if (now >= panelDue) showPanel(now);
@@ -81,17 +86,18 @@ function showPanel(now) {
     crowd.look();
   }
   const { mode, split, layers } = settings;
-  element("panel").hidden = !settings.panel;
-  element("graphs").hidden = !settings.graphs;
+  show(element("panel"), settings.panel);
+  show(element("graphs"), settings.graphs);
   panel.show({
     mode,
     split,
     layers,
     graphs: settings.graphs,
-    linkName: nameOf(game.link),
     bots: crowd.bots,
-    connected: game.stats().playing,
+    refusal: crowd.refusal,
+    connected: game.notice(now) === "",
     delayMs: game.delayMs,
+    delayNowMs: (game.client.timeline?.delayS ?? 0) * 1000,
   });
 }
 
