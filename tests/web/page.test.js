@@ -44,11 +44,12 @@ test("commands switch, and strangers are refused", () => {
 test("frames are judged by their worst twentieth", () => {
   const meter = new FrameMeter();
   for (let frame = 0; frame < 100; frame += 1) meter.add(frame * 16, frame * 16 + (frame % 10));
-  assert.equal(meter.frameMs, 16);
-  assert.equal(meter.scriptMs, 9);
+  assert.equal(meter.frameMs(), 16);
+  assert.equal(meter.scriptMs(), 9);
+  assert.equal(meter.scriptMs(0.5), 5);
   assert.equal(meter.frames, 100);
   meter.clear();
-  assert.equal(meter.frameMs, 0);
+  assert.equal(meter.frameMs(), 0);
 });
 
 test("the link's meter gives rates over a second, by kind", () => {

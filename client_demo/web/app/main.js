@@ -24,7 +24,10 @@ const MORE_BOTS = 100;
 const element = (id) => document.getElementById(id);
 const settings = new Settings();
 const painter = new Painter();
-const stages = { main: new Stage(element("sea"), painter), raw: new Stage(element("raw"), painter) };
+const stages = {
+  main: new Stage(element("sea"), painter),
+  raw: new Stage(element("raw").querySelector("canvas"), painter),
+};
 const controls = new Controls(element("sea"), { onCommand: command });
 const touch = new Touch(element("touch"), controls);
 const hud = new Hud(element("hud"));

@@ -56,14 +56,22 @@ export class FrameMeter {
     this.#last = null;
   }
 
-  /** 95 of 100 frames came within so many milliseconds of the last. */
-  get frameMs() {
-    return this.#apart.quantile(0.95);
+  /**
+   * A share of the frames came within so many milliseconds of the last.
+   *
+   * @param {number} [share] 0 to 1
+   */
+  frameMs(share = 0.95) {
+    return this.#apart.quantile(share);
   }
 
-  /** 95 of 100 frames took no more script than that, in milliseconds. */
-  get scriptMs() {
-    return this.#script.quantile(0.95);
+  /**
+   * A share of the frames took no more script than that, in milliseconds.
+   *
+   * @param {number} [share] 0 to 1
+   */
+  scriptMs(share = 0.95) {
+    return this.#script.quantile(share);
   }
 }
 

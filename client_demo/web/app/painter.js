@@ -34,16 +34,20 @@ export class Painter {
   #creatures = new Creatures(this.#sprites);
 
   /**
-   * Paint all of the canvas, in pixels of the page: its context has the device's ratio as transform.
+   * Paint both canvases: `coarse` with the water, and `context` over it with everybody, in pixels of
+   * the page: it has the device's ratio as transform.
    *
+   * @param {CanvasRenderingContext2D} coarse
    * @param {CanvasRenderingContext2D} context
    * @param {import("./camera.js").Camera} camera
    * @param {World} world
    * @param {import("./overlays.js").Layers} layers
    * @param {number} now in seconds
    */
-  paint(context, camera, world, layers, now) {
-    this.#water.paint(context, camera, world, layers.borders ?? false, now);
+  paint(coarse, context, camera, world, layers, now) {
+    this.#water.paint(coarse, camera, world, layers.borders ?? false, now);
+    context.clearRect(0, 0, camera.width, camera.height);
+    this.#water.paintMotes(context, camera, world, now);
     this.#creatures.paint(context, camera, world, now);
     paintEffects(context, camera, world.effects, this.#sprites);
     paintOverlays(context, camera, world, layers);

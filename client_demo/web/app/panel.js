@@ -151,7 +151,9 @@ export class Panel {
     });
     input.addEventListener("change", giveBack);
     this.#sliders[name] = { input, tell };
-    return make("label", { className: "slider" }, [make("span", { textContent: label }), output, input]);
+    const words = make("span", { textContent: label });
+    // An output is a control, too: the label must say which one it means.
+    return make("label", { className: "slider", htmlFor: input.id }, [words, output, input]);
   }
 
   /** Put the sliders where the preset has them. */
@@ -196,7 +198,7 @@ export class Panel {
     input.addEventListener("change", giveBack);
     this.#delay = { input, output };
     const words = make("span", { textContent: "leftmost: follows the link" });
-    return make("label", { className: "slider" }, [words, output, input]);
+    return make("label", { className: "slider", htmlFor: input.id }, [words, output, input]);
   }
 }
 

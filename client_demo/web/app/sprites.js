@@ -14,11 +14,9 @@ const LABELS_MAX = 300;
 /** Species by number; the last is golden. */
 const FISH = ["#63d2dc", "#86dca4", "#6f9cf4", "#b794ee", "#ec86b8", "#ffe07a"];
 
-/** An empty picture. @returns {[HTMLCanvasElement, CanvasRenderingContext2D]} */
+/** An empty picture. @returns {[OffscreenCanvas, OffscreenCanvasRenderingContext2D]} */
 export function blank(width, height) {
-  const canvas = document.createElement("canvas");
-  canvas.width = width;
-  canvas.height = height;
+  const canvas = new OffscreenCanvas(width, height);
   return [canvas, canvas.getContext("2d")];
 }
 
@@ -27,7 +25,7 @@ export function blank(width, height) {
  *
  * @param {[number, number, number]} colour
  * @param {[at: number, strength: number][]} stops from its middle (0) to its edge (1)
- * @returns {HTMLCanvasElement}
+ * @returns {ImageBitmap}
  */
 export function glow([red, green, blue], stops) {
   const [canvas, context] = blank(GLOW_PX, GLOW_PX);
@@ -38,7 +36,7 @@ export function glow([red, green, blue], stops) {
   }
   context.fillStyle = gradient;
   context.fillRect(0, 0, GLOW_PX, GLOW_PX);
-  return canvas;
+  return canvas.transferToImageBitmap(); // what does not change any more is stamped faster
 }
 
 /** Put a round picture of a radius where its middle belongs. */
@@ -94,7 +92,7 @@ function fish(colour, swing) {
   context.beginPath();
   context.arc(FISH_WIDE - 12, middle - 1.5, 1.5, 0, 7);
   context.fill();
-  return canvas;
+  return canvas.transferToImageBitmap();
 }
 
 function body(context, middle, bend, more) {
@@ -155,17 +153,15 @@ function diver(light, dark) {
   context.beginPath();
   context.arc(53, 21, 3.2, 0, 7);
   context.fill();
-  return canvas;
+  return canvas.transferToImageBitmap();
 }
 
 function label(text, colour) {
-  const [measured, ruler] = blank(1, 1);
+  const [, ruler] = blank(1, 1);
   const font = "600 24px system-ui, 'DejaVu Sans', sans-serif";
   ruler.font = font;
   const width = Math.ceil(ruler.measureText(text).width) + 12;
-  measured.width = width;
-  measured.height = 34;
-  const context = measured.getContext("2d");
+  const [canvas, context] = blank(width, 34);
   context.font = font;
   context.textBaseline = "middle";
   context.lineJoin = "round";
@@ -174,5 +170,5 @@ function label(text, colour) {
   context.strokeText(text, 6, 17);
   context.fillStyle = colour;
   context.fillText(text, 6, 17);
-  return measured;
+  return canvas.transferToImageBitmap();
 }

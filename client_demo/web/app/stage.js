@@ -1,11 +1,12 @@
 /**
- * One canvas with the world on it: a scene, the camera that follows the own avatar, and the painter.
+ * One view of the world: a scene, the camera that follows the own avatar, and the canvases.
  *
  * Must not know: sockets, controls.
  */
 
 import { Camera } from "./camera.js";
 import { Scene } from "./scene.js";
+import { COARSE } from "./water.js";
 
 const RATIO_MAX = 2; // pixels of the canvas to one of the page; more is not seen
 const NOWHERE = { width: 2048, height: 1024, cell: 64 };
@@ -14,16 +15,20 @@ const NOWHERE = { width: 2048, height: 1024, cell: 64 };
 export class Stage {
   #canvas;
   #context;
+  #coarse;
   #painter;
   #drawnAt = null;
 
   /**
-   * @param {HTMLCanvasElement} canvas
+   * @param {HTMLCanvasElement} canvas under which there is room for the water's
    * @param {import("./painter.js").Painter} painter
    */
   constructor(canvas, painter) {
+    const water = document.createElement("canvas");
+    canvas.before(water);
     this.#canvas = canvas;
-    this.#context = canvas.getContext("2d", { alpha: false });
+    this.#context = canvas.getContext("2d");
+    this.#coarse = water.getContext("2d", { alpha: false });
     this.#painter = painter;
     this.camera = new Camera();
     /** @type {Scene | null} */
@@ -93,10 +98,10 @@ export class Stage {
 
   #paint(world, layers, now) {
     this.#fit();
-    this.#painter.paint(this.#context, this.camera, world, layers, now);
+    this.#painter.paint(this.#coarse, this.#context, this.camera, world, layers, now);
   }
 
-  /** The canvas has as many pixels as it covers. */
+  /** The canvases have as many pixels as they should. */
   #fit() {
     const canvas = this.#canvas;
     const ratio = Math.min(globalThis.devicePixelRatio || 1, RATIO_MAX);
@@ -106,6 +111,12 @@ export class Stage {
     if (canvas.width !== across || canvas.height !== down) {
       canvas.width = across;
       canvas.height = down;
+    }
+    const water = this.#coarse.canvas;
+    const [waterAcross, waterDown] = [Math.ceil(width / COARSE), Math.ceil(height / COARSE)];
+    if (water.width !== waterAcross || water.height !== waterDown) {
+      water.width = waterAcross;
+      water.height = waterDown;
     }
     this.#context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.camera.resize(Math.max(width, 1), Math.max(height, 1));

@@ -1,21 +1,22 @@
 /**
  * The water: dark, lit by whoever carries light, and never quite still.
  *
- * It is painted at a quarter of the resolution, since nothing in it is sharp, and then put on the
- * canvas in one piece.
+ * It is painted at a quarter of the resolution, on a canvas of its own under the other one, since
+ * nothing in it is sharp.
  *
  * Must not know: what creatures look like.
  */
 
 import { blank, glow, stamp } from "./sprites.js";
 
-const COARSE = 4; // pixels of the page to one of the water's
+/** Pixels of the page to one of the water's. */
+export const COARSE = 4;
 const TILE_PX = 192;
 const DEEP = "#030d18";
 const LIT = [[0, 0.8], [0.1, 0.68], [0.25, 0.46], [0.5, 0.22], [0.78, 0.07], [1, 0]];
 const BRIGHTEST = 16; // so many strangers' lanterns light the water; the rest only themselves
-const MOTES = 110;
-const MOTE_WORLD = 420; // units after which the motes repeat
+const MOTES = 64;
+const MOTES_PX = 620; // after which they repeat
 /** Waters of different shards, just different enough to see where one ends. */
 export const SHARD_INKS = [
   [70, 140, 255], [60, 220, 170], [190, 110, 255], [255, 170, 80], [255, 100, 130], [150, 220, 80],
@@ -29,8 +30,6 @@ export function shardInk(shard, strength) {
 
 /** The sea under everything. */
 export class Water {
-  #picture;
-  #context;
   #ripples;
   #blue = glow([64, 136, 176], LIT);
   #warm = glow([255, 196, 112], [[0, 0.42], [0.12, 0.26], [0.3, 0.1], [0.6, 0.03], [1, 0]]);
@@ -39,27 +38,21 @@ export class Water {
   #motes = scattered(MOTES);
 
   constructor() {
-    [this.#picture, this.#context] = blank(1, 1);
-    this.#ripples = this.#context.createPattern(caustics(), "repeat");
+    const [, context] = blank(1, 1);
+    this.#ripples = context.createPattern(caustics(), "repeat");
   }
 
   /**
-   * Fill the canvas.
+   * Fill the coarse canvas, whose size is that of the camera's picture over COARSE.
    *
-   * @param {CanvasRenderingContext2D} context
+   * @param {CanvasRenderingContext2D} coarse
    * @param {import("./camera.js").Camera} camera
-   * @param {object} world see `painter.js`
+   * @param {import("./painter.js").World} world
    * @param {boolean} tinted by the shards' colours
    * @param {number} now in seconds
    */
-  paint(context, camera, world, tinted, now) {
-    const width = Math.ceil(camera.width / COARSE);
-    const height = Math.ceil(camera.height / COARSE);
-    const coarse = this.#context;
-    if (this.#picture.width !== width || this.#picture.height !== height) {
-      this.#picture.width = width;
-      this.#picture.height = height;
-    }
+  paint(coarse, camera, world, tinted, now) {
+    const { width, height } = coarse.canvas;
     const at = (x, y) => [camera.pixelX(x) / COARSE, camera.pixelY(y) / COARSE];
     const scale = camera.scale / COARSE;
     coarse.globalCompositeOperation = "source-over";
@@ -75,10 +68,39 @@ export class Water {
     coarse.fillRect(0, 0, width, height);
     if (tinted) this.#tint(coarse, world, at);
     this.#shore(coarse, world, at, width, height);
-    context.globalCompositeOperation = "copy";
-    context.drawImage(this.#picture, 0, 0, width * COARSE, height * COARSE);
-    context.globalCompositeOperation = "source-over";
-    this.#drift(context, camera, world, now);
+  }
+
+  /**
+   * Motes that float nearer and further than everybody else, on the fine canvas.
+   *
+   * @param {CanvasRenderingContext2D} context
+   * @param {import("./camera.js").Camera} camera
+   * @param {import("./painter.js").World} world
+   * @param {number} now in seconds
+   */
+  paintMotes(context, camera, { me, sight }, now) {
+    context.fillStyle = "#bfe0ee";
+    const reach = me === null ? Infinity : sight * camera.scale;
+    const [meX, meY] = me === null ? [0, 0] : camera.pixel(me.x, me.y);
+    for (const [x, y, depth] of this.#motes) {
+      const near = 0.7 + depth;
+      const span = MOTES_PX * near;
+      const sway = 0.01 * Math.sin(now * 0.2 + y * 40);
+      const pixelX = wrap((x + sway) * span - camera.x * camera.scale * near, span);
+      const pixelY = wrap(y * span - (camera.y * camera.scale + now * (2 + 6 * depth)) * near, span);
+      for (let left = pixelX - span; left < camera.width; left += span) {
+        for (let top = pixelY - span; top < camera.height; top += span) {
+          if (left < 0 || top < 0) continue;
+          const away = me === null ? 0.5 : Math.hypot(left - meX, top - meY) / reach;
+          const strength = (0.05 + 0.4 * Math.max(1 - away, 0)) * (0.4 + 0.6 * depth);
+          if (strength < 0.03) continue;
+          context.globalAlpha = strength;
+          const size = 1 + depth * 1.6;
+          context.fillRect(left, top, size, size);
+        }
+      }
+    }
+    context.globalAlpha = 1;
   }
 
   #light(coarse, { me, bodies, sight }, at, scale, now) {
@@ -135,30 +157,6 @@ export class Water {
     if (right < width) coarse.fillRect(right, 0, width - right, height);
   }
 
-  /** Motes that float nearer and further than everybody else. */
-  #drift(context, camera, { me, sight }, now) {
-    context.fillStyle = "#bfe0ee";
-    const reach = me === null ? Infinity : sight * camera.scale;
-    const [meX, meY] = me === null ? [0, 0] : camera.pixel(me.x, me.y);
-    for (const [x, y, depth] of this.#motes) {
-      const scale = camera.scale * (0.7 + depth);
-      const span = MOTE_WORLD * scale;
-      const pixelX = wrap((x * MOTE_WORLD + 5 * Math.sin(now * 0.2 + y * 40) - camera.x) * scale, span);
-      const pixelY = wrap((y * MOTE_WORLD - now * (1 + 3 * depth) - camera.y) * scale, span);
-      for (let left = pixelX - span; left < camera.width; left += span) {
-        for (let top = pixelY - span; top < camera.height; top += span) {
-          if (left < 0 || top < 0) continue;
-          const away = me === null ? 0.5 : Math.hypot(left - meX, top - meY) / reach;
-          const strength = (0.05 + 0.4 * Math.max(1 - away, 0)) * (0.4 + 0.6 * depth);
-          if (strength < 0.03) continue;
-          context.globalAlpha = strength;
-          const size = 1 + depth * 1.6;
-          context.fillRect(left, top, size, size);
-        }
-      }
-    }
-    context.globalAlpha = 1;
-  }
 }
 
 function wrap(value, span) {
