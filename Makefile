@@ -62,7 +62,7 @@ bench-full: bench bench-peer ## everything, with the plots under docs/ (about an
 
 constraints: ## resolve the dependencies anew and pin them
 	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve
-	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot,window]'
+	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot,window,browser]'
 	{ echo '# Written by `make constraints`; the Makefile installs from it.'; \
 	  $(VENV)/resolve/bin/python -m pip freeze --exclude shoal; } > constraints.txt
 	rm -rf $(VENV)/resolve

@@ -9,13 +9,10 @@ import pytest
 from tests.browser.play import Player, demo
 
 SOON_S = 3.0
-FRAME_MS = 1000 / 60
-SCRIPT_MS = 4.0
-ENOUGH_FRAMES = 200
 JUMP = 64.0  # units: the schema's; nobody moves so far in a frame
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def sea() -> Iterator[str]:
     """The address of a sea with few bots in it, cut into eight."""
     with demo("--bots", "6", "--bots-max", "30", "--shards", "4x2") as url:
@@ -40,7 +37,7 @@ def test_one_plays_within_three_seconds(player: Player, sea: str) -> None:
     stats = player.until(lambda stats: stats["crc_checks"] > 5)
     assert stats["mismatches"] == 0
     assert stats["link"] == "none"
-    assert len(set(player.pixels())) > 20, "there is something to see"
+    assert len(set(player.pixels())) > 10, "there is something to see"
 
 
 def test_one_swims_over_a_border(player: Player, sea: str) -> None:
@@ -120,22 +117,13 @@ def test_players_see_each_other(new_player: Callable[..., Player]) -> None:
         bob.until(lambda stats: {"Ann", "Bob"} <= set(stats["names"]))
         bob.page.close()
         ann.until(lambda stats: "Bob" not in stats["names"], 5)
+        ann.page.close()
 
 
 def test_more_bots_are_a_button_away(player: Player, sea: str) -> None:
     player.open(sea, "Ann")
     player.page.get_by_role("button", name="+100 bots").click()
     player.page.get_by_text("30 of 30").wait_for(timeout=20_000)
-
-
-def test_a_frame_of_three_hundred_bodies_is_cheap(player: Player) -> None:
-    with demo("--bots", "0", "--shards", "1x1", game="tests.browser.dense:game") as url:
-        player.open(url, "Ann")
-        player.until(lambda stats: stats["visible"] >= 300)
-        frames = player.stats()["frames"]
-        stats = player.until(lambda stats: stats["frames"] > frames + ENOUGH_FRAMES, 30)
-    print(f"frame {stats['frame_ms_p95']:.1f} ms, script {stats['script_ms_p95']:.2f} ms (p95)")
-    assert stats["frame_ms_p95"] < FRAME_MS + 1 or stats["script_ms_p95"] < SCRIPT_MS, stats
 
 
 def test_on_a_phone_a_thumb_swims(new_player: Callable[..., Player], sea: str) -> None:

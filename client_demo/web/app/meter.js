@@ -4,7 +4,7 @@
  * Must not know: the page, canvases.
  */
 
-const FRAMES = 600;
+const FRAMES = 300;
 const SAMPLE_EVERY_S = 0.1;
 const RATE_S = 1;
 const ERROR_S = 5;
