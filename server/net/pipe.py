@@ -42,6 +42,11 @@ class Pipe:
         self._under_way.append((self.arrival(len(data), now), data))
         self.bytes += len(data)
 
+    @property
+    def next_arrival(self) -> float | None:
+        """When the next piece arrives; None while nothing is under way."""
+        return self._under_way[0][0] if self._under_way else None
+
     def arrived(self, now: float) -> bool:
         """Whether there is something to take."""
         return bool(self._under_way) and self._under_way[0][0] <= now

@@ -130,6 +130,11 @@ class SimClient:
         """What the server holds for this client: the rest of a frame that was taken in part."""
         return self._pair.link.statistics().remainder_bytes
 
+    @property
+    def next_arrival(self) -> float | None:
+        """When the next bytes of the server arrive; None while none are under way."""
+        return self._pair.down.next_arrival
+
     def cut(self) -> None:
         """Lose the link without a word."""
         self._pair.cut()
