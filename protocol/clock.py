@@ -17,7 +17,9 @@ import attrs
 
 __all__ = ["InputPacer", "RoundTrip", "Timeline", "TimelineStatistics"]
 
-_QUANTILE: Final = 0.97
+_QUANTILE: Final = (
+    0.9  # of TCP; what is later is stalls, which a delay of theirs would not hide well
+)
 _FORGET: Final = 0.9993  # a packet; half of a delay's weight is gone after 50 s at 20 Hz
 _BUCKET_S: Final = 0.004
 _BUCKETS: Final = 256

@@ -1,11 +1,11 @@
 """What a player sees: the replica's past, between snapshots, smooth.
 
-At a render tick with a fraction the picture lies between two whole ticks. An entity that keeps its
-course moves along it; where the course changed between the two, a cubic Hermite curve joins both
-positions with both velocities. Plain positions are interpolated only over the last interval before
-a change, since until then nothing changed. A teleport snaps. The newest ticks are extrapolated for
-at most a quarter of a second, and only while the server is silent. After Gaffer on Games and
-Source.
+At a render tick with a fraction the picture lies between two whole ticks. An entity moves along its
+course, and along the new one from the tick at which that begins, as it does in the simulation. What
+is told too late for that is joined to what was drawn by a cubic Hermite curve. Plain positions are
+interpolated only over the last interval before a change, since until then nothing changed. A
+teleport snaps. The newest ticks are extrapolated for at most a quarter of a second, and only while
+the server is silent. After Gaffer on Games and Source.
 
 Invariant: memory is bounded by the entities in view times the keys of a track.
 Must not know: sockets, clocks, prediction.
@@ -16,7 +16,7 @@ from typing import Any, Final
 import attrs
 
 from protocol.replica import Changes, EntityView, Replica
-from protocol.schema import Schema
+from protocol.schema import Kind, Schema
 from protocol.tracks import Key, Spot, Track
 
 __all__ = ["Playback", "Shown"]
@@ -204,7 +204,7 @@ class Playback:
         here = track.spot(whole, kind, self._step_at, before)
         snaps = after.teleport and after is not before
         there = track.spot(whole + 1, kind, self._step_at, before if snaps else after)
-        if before is after:  # one course, one pace: the curve is the line
+        if before is after or self._continues(here, track, whole, kind, after):
             x, y = here.x + (there.x - here.x) * part, here.y + (there.y - here.y) * part
         else:
             x, y = _between(here, there, part)
@@ -212,6 +212,14 @@ class Playback:
         vx = (here.vx + (there.vx - here.vx) * part) * hz
         vy = (here.vy + (there.vy - here.vy) * part) * hz
         return Shown(track.kind, x, y, vx, vy, before.fields, track.held)
+
+    def _continues(self, here: Spot, track: Track, whole: int, kind: Kind, after: Key) -> bool:
+        """Whether the newer course begins where the older one has led: then it is the whole way."""
+        if after.course is None or kind.course is None or after.teleport:
+            return False
+        start = track.spot(whole, kind, self._step_at, after)
+        near = kind.course.step  # each course has its own rounding
+        return abs(start.x - here.x) <= near and abs(start.y - here.y) <= near
 
     def _evaluate(
         self,

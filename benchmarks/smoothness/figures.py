@@ -17,7 +17,9 @@ JUMP: Final = 10.0  # units; what moves so much further in a frame than it shoul
 _STILL: Final = 0.05  # of the normal pace: what runs slower stands still
 
 
-def figures(pictures: Pictures, truth: Truth, arrivals: Sequence[Arrival], *, hz: int, since: float) -> dict[str, Any]:
+def figures(
+    pictures: Pictures, truth: Truth, arrivals: Sequence[Arrival], *, hz: int, since: float
+) -> dict[str, Any]:
     """All figures of the frames from `since` on.
 
     `error` is the distance of what is drawn from the truth at the time that the clock shows, in
@@ -60,7 +62,9 @@ def figures(pictures: Pictures, truth: Truth, arrivals: Sequence[Arrival], *, hz
     }
 
 
-def longest_freeze(now: Floats, picture: Floats, arrivals: Sequence[float], *, hz: int) -> tuple[float, float]:
+def longest_freeze(
+    now: Floats, picture: Floats, arrivals: Sequence[float], *, hz: int
+) -> tuple[float, float]:
     """The longest time for which the picture stood still, and the stall that caused it, in seconds.
 
     The stall is the longest silence that ended within a second around the freeze's end.

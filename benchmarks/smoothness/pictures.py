@@ -59,8 +59,8 @@ def frame_time(number: int) -> float:
 
 def frame_times(ended: float) -> Floats:
     """The moments of all frames of a session that lasts so long."""
-    times: Floats = _PHASE_S + np.arange(math.ceil((ended - _PHASE_S) / FRAME_S)) * FRAME_S
-    return times
+    frames = np.arange(math.ceil((ended - _PHASE_S) / FRAME_S), dtype=np.float64)
+    return np.asarray(_PHASE_S + frames * FRAME_S, np.float64)
 
 
 def ours(
@@ -82,11 +82,17 @@ def ours(
         drawn = min(clock, newest + EXTRAPOLATE_S / client.timeline.interval)
         heads.append((now, clock, drawn, clock > newest))
         bodies += [(number, one, at.x, at.y) for one, at in shown.items() if one != own]
-    now_, clock_, picture, starving = (np.array(column) for column in zip(*heads, strict=True))
+    columns = np.array(heads, np.float64).reshape(-1, 4)
     numbers = np.array([body[:2] for body in bodies], np.int64).reshape(-1, 2)
     places = np.array([body[2:] for body in bodies], np.float64).reshape(-1, 2)
     return Pictures(
-        now_, clock_, picture, starving.astype(bool), numbers[:, 0], numbers[:, 1], places
+        now=columns[:, 0],
+        clock=columns[:, 1],
+        picture=columns[:, 2],
+        starving=columns[:, 3] > 0,
+        frame=numbers[:, 0],
+        entity=numbers[:, 1],
+        place=places,
     )
 
 

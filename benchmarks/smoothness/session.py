@@ -79,24 +79,35 @@ class _Watched(Predictor):
         self._twin: tuple[float, Predictor] | None = None
 
     def apply(self, seq: int, tick: int, name: str, values: Mapping[str, float]) -> None:
-        """An input is sent."""
-        if self._twin is None and self.ready:
-            self._twin = self.now, copy.deepcopy(self)
+        """An input is sent; what it asks for is so already, or it is not."""
+        twin = copy.deepcopy(self) if self._twin is None and self.ready else None
         super().apply(seq, tick, name, values)
+        if twin is not None and _differ(self.ahead(tick), twin.ahead(tick)):
+            self._twin = self.now, twin
+
+    def ahead(self, tick: int) -> tuple[float, float] | None:
+        """Where the avatar will be at the end of a tick."""
+        ahead = copy.deepcopy(self)
+        ahead.advance(tick)
+        return ahead.place(tick)
 
     def position(self, tick: float, elapsed_s: float) -> tuple[float, float, float, float] | None:
-        """Where to draw the avatar; and is that where the twin is?"""
+        """Where to draw the avatar, which may be where the twin is not."""
         spot = super().position(tick, elapsed_s)
         if self._twin is not None and spot is not None:
             sent, twin = self._twin
             twin.advance(math.floor(tick) + 1)
             other = Predictor.position(twin, tick, elapsed_s)
-            if other is not None and math.dist(spot[:2], other[:2]) > _SEEN:
+            late = self.now - sent > _ANSWERS_S  # whatever it is that shows
+            if late or (other is not None and _differ(spot[:2], other[:2])):
                 self.photons.append((sent, (self.now - sent) / FRAME_S))
                 self._twin = None
-            elif self.now - sent > _ANSWERS_S:
-                self._twin = None  # an input that asks for what is so already
         return spot
+
+
+def _differ(one: tuple[float, float] | None, other: tuple[float, float] | None) -> bool:
+    """Whether two places are seen to be two."""
+    return one is not None and other is not None and math.dist(one, other) > _SEEN
 
 
 def record(profile: Profile, *, seconds: float, seed: int = 1) -> Recording:
@@ -147,7 +158,7 @@ class _Session:
             judged_from=began,
             truth=self._truth,
             own=client.entity,
-            hz=game.hz,
+            hz=int(game.hz),
             photons=[
                 photon
                 for avatar in self._avatars

@@ -190,4 +190,4 @@ def test_both_clients_say_and_show_the_same_over_every_link(
     statistics = client.statistics()
     assert statistics.resumes == 1
     assert statistics.inputs > 40
-    assert link != "mobile" or statistics.stalls > 1, "it was a bad link"
+    assert link != "mobile" or statistics.stalls > 0, "it was a bad link"

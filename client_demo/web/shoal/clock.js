@@ -12,7 +12,7 @@
  * seconds of any one monotonic clock.
  */
 
-const QUANTILE = 0.97;
+const QUANTILE = 0.9; // of TCP; what is later is stalls, which a delay of theirs would not hide well
 const FORGET = 0.9993; // a packet; half of a delay's weight is gone after 50 s at 20 Hz
 const BUCKET_S = 0.004;
 const BUCKETS = 256;

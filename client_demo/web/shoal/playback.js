@@ -1,9 +1,10 @@
 /**
  * What a player sees: the replica's past, between snapshots, smooth.
  *
- * At a render tick with a fraction the picture lies between two whole ticks. An entity that keeps
- * its course moves along it; where the course changed between the two, a cubic Hermite curve joins
- * both positions with both velocities. Plain positions are interpolated only over the last interval
+ * At a render tick with a fraction the picture lies between two whole ticks. An entity moves along
+ * its course, and along the new one from the tick at which that begins, as it does in the
+ * simulation. What is told too late for that is joined to what was drawn by a cubic Hermite curve.
+ * Plain positions are interpolated only over the last interval
  * before a change, since until then nothing changed. A teleport snaps. The newest ticks are
  * extrapolated for at most a quarter of a second, and only while the server is silent.
  *
@@ -236,7 +237,7 @@ export class Playback {
     const here = track.spot(whole, kind, this.#stepAt, before);
     const snaps = after.teleport && after !== before;
     const there = track.spot(whole + 1, kind, this.#stepAt, snaps ? before : after);
-    const isLine = before === after; // one course, one pace: the curve is the line
+    const isLine = before === after || this.#continues(here, track, whole, kind, after);
     const x = isLine ? here.x + (there.x - here.x) * part : between(here, there, part, "x", "vx");
     const y = isLine ? here.y + (there.y - here.y) * part : between(here, there, part, "y", "vy");
     const { hz } = this.#schema;
@@ -250,6 +251,14 @@ export class Playback {
       fields: before.fields,
       held: track.held,
     };
+  }
+
+  /** Whether the newer course begins where the older one has led: then it is the whole way. */
+  #continues(here, track, whole, kind, after) {
+    if (after.course === null || kind.course === null || after.teleport) return false;
+    const start = track.spot(whole, kind, this.#stepAt, after);
+    const near = kind.course.step; // each course has its own rounding
+    return Math.abs(start.x - here.x) <= near && Math.abs(start.y - here.y) <= near;
   }
 
   /** The common case, without detours: nothing has changed since the newest key. */
