@@ -56,11 +56,6 @@ def bots(
         _fail(f"count: {count} is not within 1 to {limits.BOTS_MAX}")
     if joins_per_s <= 0 or think_hz <= 0:
         _fail("joins-per-s and think-hz must be above 0")
-    if link is not None:
-        try:
-            find_profile(link)
-        except ValueError as error:
-            _fail(f"link: {error}")
     options = BotOptions(
         url=_checked(url),
         count=count,
@@ -70,7 +65,7 @@ def bots(
         seed=seed,
         name=name,
         token=token,
-        link=link,
+        link=_known(link),
         link_seed=link_seed,
     )
     report = _print_json if json else _print_plain
@@ -125,6 +120,9 @@ def play(
     url: Annotated[str, Parameter(help="Where the world is, ws:// or wss://.")] = URL_DEFAULT,
     name: Annotated[str, Parameter(help="What the others call you.")] = "diver",
     token: Annotated[str | None, Parameter(help="Token that the server asks for.")] = None,
+    link: Annotated[
+        str | None, Parameter(help=f"Simulate a bad link: {', '.join(PRESETS)}.")
+    ] = None,
     size: Annotated[str, Parameter(help="Size of the window, in pixels.")] = "1024x640",
     seconds: Annotated[float | None, Parameter(help="End by itself after so long.")] = None,
     screenshot: Annotated[
@@ -146,6 +144,7 @@ def play(
         url=url,
         name=name,
         token=token,
+        link=_known(link),
         size=pixels,
         seconds=seconds,
         screenshot=screenshot,
@@ -154,6 +153,16 @@ def play(
         _until_interrupted(partial(app.run_play, options))
     except (app.WindowError, ConnectionEndedError) as error:
         _fail(str(error))
+
+
+def _known(link: str | None) -> str | None:
+    """The name of a preset, or none."""
+    if link is not None:
+        try:
+            find_profile(link)
+        except ValueError as error:
+            _fail(f"link: {error}")
+    return link
 
 
 def _pixels(size: str) -> tuple[int, int]:

@@ -33,10 +33,14 @@ _PATIENCE_S: Final = 3.0  # a shot; somebody is always near in a small arena
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """What to run. Times are milliseconds; jitter is one way, on top of half the round trip."""
+    """What to run. Times are milliseconds; jitter is one way, on top of half the round trip.
+
+    `link`: a preset of `protocol.link` instead, whose round trip `rtt_ms` then is.
+    """
 
     rtt_ms: float = 150.0
     jitter_ms: float = 0.0
+    link: str | None = None
     shots: int = 500
     rewind: bool = True
     aims_as_drawn: bool = False
@@ -82,7 +86,12 @@ class _Bench:
         for number in range(job.bots):
             x, y = arena.place(chance)
             player = self.sim.join(
-                f"bot{number}", x=x, y=y, latency=job.rtt_ms / 2000, jitter=job.jitter_ms / 1000
+                f"bot{number}",
+                x=x,
+                y=y,
+                latency=0.0 if job.link else job.rtt_ms / 2000,
+                jitter=0.0 if job.link else job.jitter_ms / 1000,
+                link=job.link,
             )
             own = random.Random(job.seed * 1009 + number)  # noqa: S311 - as above
             self._bots.append(Bot(player, arena, own, aims_as_drawn=job.aims_as_drawn))

@@ -20,6 +20,7 @@ import trio
 from client_demo.connection import Connection, LinkOptions, unwrapped
 from client_demo.window.stage import Stage
 from protocol.client import Client
+from protocol.link import find_profile
 from sim.predict import Predictor
 
 __all__ = ["PlayOptions", "WindowError", "explain", "run_play"]
@@ -34,13 +35,15 @@ class WindowError(Exception):
 
 @attrs.frozen(kw_only=True)
 class PlayOptions:
-    """Where to play and as whom. `size` in pixels; `seconds`: end by itself after so long; None
-    never. `screenshot`: a PNG of the last frame is written there.
+    """Where to play and as whom. `link`: the preset of the bad link that is simulated, None for
+    none. `size` in pixels; `seconds`: end by itself after so long; None never. `screenshot`: a PNG
+    of the last frame is written there.
     """
 
     url: str
     name: str = "diver"
     token: str | None = None
+    link: str | None = None
     size: tuple[int, int] = (1024, 640)
     seconds: float | None = None
     screenshot: Path | None = None
@@ -49,15 +52,16 @@ class PlayOptions:
 async def run_play(options: PlayOptions) -> None:
     """Play until the player leaves, the window is closed, SIGINT or SIGTERM, or the time is up.
 
-    Error handling: raises WindowError where no window can be opened or its
-    screenshot cannot be written, ConnectionEndedError when
-    there is no world to play in or the server wants the player no more.
+    Error handling: raises WindowError where no window can be opened or its screenshot cannot be
+    written, ConnectionEndedError when there is no world to play in or the server wants the player
+    no more, ValueError for a link that is not among the presets.
     """
     token = options.token.encode() if options.token else None
+    profile = None if options.link is None else find_profile(options.link)
     connection = Connection(
         options.url,
         lambda: Client(options.name, token=token, predictor_factory=Predictor),
-        LinkOptions(tick_hz=FRAMES_PER_S),  # inputs leave with the next frame
+        LinkOptions(tick_hz=FRAMES_PER_S, profile=profile),  # inputs leave with the next frame
     )
     with (
         unwrapped(),
@@ -82,7 +86,7 @@ async def run_play(options: PlayOptions) -> None:
 
 async def _draw(connection: Connection, options: PlayOptions) -> None:
     """Draw until the player leaves."""
-    stage = Stage()
+    stage = Stage(options.link)
     due = trio.current_time()
     while not stage.controls.quits:
         surface = pygame.display.get_surface()

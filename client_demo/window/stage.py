@@ -52,7 +52,8 @@ class Stage:
         self.camera.resize(*surface.get_size())
         if client.schema is None:  # not welcomed yet
             surface.fill((6, 12, 24))
-            draw_hud(surface, None, Hud(notice=notice, help=self.controls.shows_help))
+            told = Hud(notice=notice, help=self.controls.shows_help, link=self.netcode.link)
+            draw_hud(surface, None, told)
             return
         scene = self._scene_of(client)
         if not client.playing:

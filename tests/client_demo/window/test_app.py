@@ -14,7 +14,7 @@ import pygame
 
 from client_demo import cli
 from client_demo.connection import Connection, ConnectionEndedError
-from client_demo.window import app
+from client_demo.window import app, stage
 from client_demo.window.app import PlayOptions, WindowError, run_play
 from protocol.errors import CloseCode
 from protocol.messages import Bye, Hello
@@ -89,6 +89,22 @@ async def test_it_ends_by_itself_and_leaves_a_picture(still_server, tmp_path):
     assert (
         len({tuple(image.get_at((x, y))) for x in range(0, 400, 9) for y in range(0, 300, 9)}) > 20
     )
+
+
+async def test_a_bad_link_is_simulated_and_told(still_server, connections, monkeypatch):
+    told = set()
+    draw = stage.draw_hud
+
+    def note(surface, scene, hud):
+        told.add(hud.link)
+        draw(surface, scene, hud)
+
+    monkeypatch.setattr(stage, "draw_hud", note)
+    async with still_server() as server:
+        await run_play(options(server.url, link="average", seconds=2.5))
+    (connection,) = connections
+    assert connection.client.statistics().round_trip_s >= 0.1
+    assert told == {"average"}, "no player may take it for the real one"
 
 
 async def test_a_picture_that_cannot_be_written_is_an_error_that_says_so(still_server, tmp_path):
