@@ -8,6 +8,7 @@
 import { shardInk } from "./water.js";
 
 const FONT = "600 12px system-ui, 'DejaVu Sans', sans-serif";
+const LABEL_DOWN = 70; // pixels: the score board stands above
 const TRUTH = "#7dffb0";
 
 /**
@@ -71,6 +72,7 @@ function paintCells(context, camera, { cell, columns, rows, width, height }) {
 
 function paintBorders(context, camera, { leaves, cell, width, height }) {
   context.font = FONT;
+  context.textAlign = "center";
   context.setLineDash([7, 6]);
   for (const { shard, x0, y0, x1, y1 } of leaves) {
     const left = camera.pixelX(x0 * cell);
@@ -82,10 +84,10 @@ function paintBorders(context, camera, { leaves, cell, width, height }) {
     context.lineWidth = 1.5;
     context.strokeRect(left + 2, top + 2, right - left - 4, bottom - top - 4);
     context.fillStyle = shardInk(shard, 0.75);
-    const textX = Math.max(left, 0) + 12;
-    const textY = Math.min(Math.max(bottom, 0), camera.height - 40) - 12;
-    context.fillText(`shard ${shard}`, Math.min(textX, right - 60), textY);
+    const middle = (Math.max(left, 0) + Math.min(right, camera.width)) / 2;
+    context.fillText(`shard ${shard}`, middle, Math.max(top, 0) + LABEL_DOWN);
   }
+  context.textAlign = "left";
   context.setLineDash([]);
 }
 
