@@ -36,10 +36,11 @@ check: develop ## lint, types and import contracts
 	$(RUN)/mypy
 	$(RUN)/lint-imports
 
-bench: develop ## what a tick, the wire, a connection and 200 clients cost; hits (a few minutes)
+bench: develop ## what a tick, the wire, a connection and 200 clients cost; hits, smoothness (minutes)
 	$(RUN)/python -m benchmarks.simulation --json
 	$(RUN)/python -m benchmarks.wire --check
 	$(RUN)/python -m benchmarks.hits --rtt-ms 150
+	$(RUN)/python -m benchmarks.smoothness --profile average --no-peer
 	$(RUN)/python -m benchmarks.connections --json
 	$(RUN)/python -m benchmarks.interest --clients 200
 
@@ -59,6 +60,7 @@ bench-full: bench bench-peer ## everything, with the plots under docs/ (about an
 	  --client-bytes-per-s 16384
 	$(PIP) install --constraint constraints.txt --editable '.[plot]'
 	$(RUN)/python -m benchmarks.growth
+	$(RUN)/python -m benchmarks.smoothness --json docs/smoothness.json --plot docs/smoothness.png
 
 constraints: ## resolve the dependencies anew and pin them
 	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve
