@@ -1,0 +1,1 @@
+"""The embedded journal: records and checkpoints of one process in a folder."""
