@@ -141,3 +141,8 @@ def test_on_a_phone_a_thumb_swims(new_player: Callable[..., Player], sea: str) -
     phone.until(lambda stats: abs(stats["x"] - began) > 20)
     touch("touchEnd")
     assert phone.page.get_by_role("button", name="flare").is_visible()
+    preset = phone.page.get_by_label("preset")
+    assert preset.is_hidden(), "the panel would cover the sea"
+    phone.page.get_by_role("button", name="netcode").click()
+    preset.select_option("poor")
+    phone.until(lambda stats: stats["link"].startswith("poor"))

@@ -47,6 +47,7 @@ class Scribe(Client):
     def __init__(self, name: str) -> None:
         super().__init__(name, predictor_factory=Predictor)
         self.lines: list[dict[str, Any]] = [{"call": "new", "name": name}]
+        self.put_elsewhere = 0  # corrections by the test itself
 
     def _note(self, call: str, gave: Any, **arguments: Any) -> None:
         self.lines.append({"call": call, **arguments, "gave": gave})
@@ -133,7 +134,10 @@ def pass_tick(sim: Sim, player: SimClient) -> None:
 def session(
     seed: int, link: str, act: Callable[[SimClient, random.Random, int], None], ticks: int
 ) -> Scribe:
-    """A session of one player among others, over a border and back, with a link that is lost."""
+    """A session of one player among others, over a border and back.
+
+    The link is lost in the middle, unless it is a clean one.
+    """
     sim = Sim(lanterns, shards=(2, 2), seed=seed)
     chance = random.Random(seed)
     client = Scribe("ann")
@@ -141,7 +145,10 @@ def session(
     while player.id == 0 or not client.ready:
         pass_tick(sim, player)
     border = sim.geometry.rect(0)[2]
-    sim.command(player.id, "shoal.place", x=border - 90.0, y=250.0)
+    sim.command(player.id, "shoal.place", x=border - 50.0, y=250.0)
+    for _ in range(10):
+        pass_tick(sim, player)
+    client.put_elsewhere = client.statistics().corrections
     others = [sim.join(f"bot {n}", x=border - 60 + 20 * n, y=200.0 + 20 * n) for n in range(4)]
     homes = set()
     for tick in range(ticks):
@@ -149,7 +156,7 @@ def session(
         for other in others:
             if chance.random() < 0.2:
                 other.send(Steer(dx=chance.uniform(-1, 1), dy=chance.uniform(-1, 1)))
-        if tick == ticks // 2:
+        if tick == ticks // 2 and link != "clean":
             player.cut()
             for _ in range(8):
                 pass_tick(sim, player)
@@ -188,6 +195,8 @@ def test_both_clients_say_and_show_the_same_over_every_link(
     assert totals["bodies"] / totals["frames"] > 20, "there was somebody to see"
     assert totals["sent"] > 50
     statistics = client.statistics()
-    assert statistics.resumes == 1
+    assert statistics.resumes == (link != "clean")
+    corrections = statistics.corrections - client.put_elsewhere
+    assert link != "clean" or corrections == 0, "there is nothing to correct on a clean link"
     assert statistics.inputs > 40
     assert link != "mobile" or statistics.stalls > 0, "it was a bad link"

@@ -20,16 +20,18 @@ import { Touch } from "./touch.js";
 const PANEL_EVERY_S = 0.25;
 const LOOK_EVERY_S = 2;
 const MORE_BOTS = 100;
+const NARROW_PX = 900;
 
 const element = (id) => document.getElementById(id);
 const settings = new Settings();
+settings.panel = settings.graphs = innerWidth > NARROW_PX; // there it covers everything
 const painter = new Painter();
 const stages = {
   main: new Stage(element("sea"), painter),
   raw: new Stage(element("raw").querySelector("canvas"), painter),
 };
 const controls = new Controls(element("sea"), { onCommand: command });
-const touch = new Touch(element("touch"), controls);
+const touch = new Touch(element("touch"), controls, { onCommand: command });
 const hud = new Hud(element("hud"));
 const graphs = new Graphs(element("graphs"));
 const crowd = new Crowd();
@@ -69,6 +71,7 @@ function frame(startedMs) {
   const now = beganMs / 1000;
   document.body.classList.toggle("split", settings.split && game !== null);
   document.body.classList.toggle("paneled", settings.panel);
+  document.body.classList.toggle("playing", game !== null);
   if (game === null) {
     stages.main.paintEmpty(now);
     return;

@@ -1,5 +1,6 @@
 /**
- * What fingers need on the screen: the stick under the thumb, and buttons for a flare and a dash.
+ * What fingers need on the screen: the stick under the thumb, buttons for a flare and a dash, and one
+ * for the panel.
  *
  * Shown only where the first pointer is a coarse one. Must not know: connections.
  */
@@ -20,8 +21,9 @@ export class Touch {
   /**
    * @param {HTMLElement} root
    * @param {import("./controls.js").Controls} controls
+   * @param {{onCommand: (name: string) => void}} listener
    */
-  constructor(root, controls) {
+  constructor(root, controls, { onCommand }) {
     this.#controls = controls;
     const buttons = BUTTONS.map(([name, label]) => {
       const button = make("button", { type: "button", textContent: label, className: "round" });
@@ -31,7 +33,9 @@ export class Touch {
       });
       return button;
     });
-    root.append(this.#base, this.#knob, ...buttons);
+    const menu = make("button", { type: "button", textContent: "netcode", className: "menu" });
+    menu.addEventListener("click", () => onCommand("panel"));
+    root.append(this.#base, this.#knob, ...buttons, menu);
     show(root, matchMedia("(pointer: coarse)").matches);
   }
 
