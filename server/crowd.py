@@ -6,6 +6,7 @@ The client package is started, never imported.
 """
 
 import json
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -25,6 +26,7 @@ BOTS_ACTION: Final = "/demo/bots"  # where the page tells of them and asks for m
 BOTS_AT_ONCE_MAX: Final = 100  # a wish for more is refused
 WISHES_PER_S, WISHES_BURST = 1.0, 3.0  # more get 429
 END_S: Final = 5.0  # how long the bots may take to say goodbye
+NICE: Final = 10  # lower priority, as nice(1) counts it
 
 
 @attrs.define
@@ -61,13 +63,17 @@ class Crowd:
         return 202, self._tell()
 
     async def run(self, url: str) -> None:
-        """Let them play at `url` until cancelled."""
+        """Let them play at `url` until cancelled.
+
+        Where processors are few, the server and whoever looks at the world come first.
+        """
         count = await self._wait_wanted()
         command = [sys.executable, "-m", "client_demo", "bots", "--json", "--more"]
         command += ["--url", url, "--count", str(count)]
         start = partial(trio.run_process, command, stdin=PIPE, stdout=PIPE)
         async with trio.open_nursery() as processes:
             bots = await processes.start(start)
+            os.setpriority(os.PRIO_PROCESS, bots.pid, NICE)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pass_on, bots)
                 await self._read(bots)
