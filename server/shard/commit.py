@@ -8,12 +8,12 @@ Must not know: what records say, the clock, shards' state.
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import attrs
 
 from server.cluster.journal import MemoryJournal
-from server.cluster.seams import Journal
+from server.cluster.seams import Draft, Journal
 from server.shard.outbox import Out
 
 __all__ = ["Commit", "Writer"]
@@ -29,13 +29,6 @@ class Commit:
     numbers: Mapping[int, int]
 
 
-@attrs.frozen
-class _Append:
-    data: bytes
-    id: str
-    to: int | None
-
-
 class Writer:
     """Appends one shard's commits after the position that its claim gave."""
 
@@ -47,21 +40,15 @@ class Writer:
 
     async def commit(self, commit: Commit) -> None:
         """Append a tick's record and outs; `Fenced` if the shard is no longer ours."""
-        position = self.position
-        for entry in _appends(commit):
-            position = await self._journal.append(
-                self._shard, entry.data, expect=position, id=entry.id, to=entry.to
-            )
+        drafts = _drafts(commit)
+        position = await self._journal.append(self._shard, drafts, expect=self.position)
         self._wrote(commit, position)
 
     def commit_nowait(self, commit: Commit) -> None:
         """Like `commit`, on a journal in memory, for callers that are not in trio."""
         assert isinstance(self._journal, MemoryJournal)
-        position = self.position
-        for entry in _appends(commit):
-            position = self._journal.append_nowait(
-                self._shard, entry.data, expect=position, id=entry.id, to=entry.to
-            )
+        drafts = _drafts(commit)
+        position = self._journal.append_nowait(self._shard, drafts, expect=self.position)
         self._wrote(commit, position)
 
     def trimmable(self, taken: Mapping[int, int], checkpoint: int | None) -> int | None:
@@ -86,7 +73,6 @@ class Writer:
         self._kept.append((position, commit.numbers))
 
 
-def _appends(commit: Commit) -> Iterator[_Append]:
-    yield _Append(commit.record, str(commit.tick), None)
-    for out in commit.outs:
-        yield _Append(out.data, out.id, out.to)
+def _drafts(commit: Commit) -> list[Draft]:
+    record = Draft(str(commit.tick), commit.record)
+    return [record, *(Draft(out.id, out.data, out.to) for out in commit.outs)]

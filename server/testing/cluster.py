@@ -57,7 +57,7 @@ class Cluster:
 
     def records(self, shard: int) -> list[Record]:
         """The tick records of a shard's journal, oldest first."""
-        return [record for record in self.journal.read(shard, 0) if record.to is None]
+        return [record for record in self.journal.read_nowait(shard, 0) if record.to is None]
 
     def tally(self) -> Tally:
         """Every entity by id: lost, doubled, alive, between two shards."""
