@@ -10,13 +10,13 @@ async def append(
     data: bytes,
     *,
     expect: int,
-    id: str,
-    to: int | None = None,  # noqa: A002
+    id: str,  # noqa: A002 - as the journal calls it
+    to: int | None = None,
 ) -> int:
     return await journal.append(shard, [Draft(id, data, to)], expect=expect)
 
 
-def append_nowait(journal: MemoryJournal, data: bytes, *, expect: int, id: str) -> int:  # noqa: A002
+def append_nowait(journal: MemoryJournal, data: bytes, *, expect: int, id: str) -> int:  # noqa: A002 - same
     return journal.append_nowait(0, [Draft(id, data)], expect=expect)
 
 
