@@ -124,6 +124,7 @@ class Shard:
             newsroom=self._newsroom,
             counting=self._counting,
         )
+        self._checkpoint_turn = self._turn(self.world.tick)
         if kept is not None:
             self._recall.load(kept)
 
@@ -302,10 +303,15 @@ class Shard:
 
     def _due(self, tick: int) -> bytes | None:
         """The checkpoint of this tick, if it leaves one. Shards of a node take turns."""
-        every = self.config.checkpoint_every
-        if not every or (tick + self.id * every // 4) % every:
+        if not self.config.checkpoint_every or self._turn(tick) == self._checkpoint_turn:
             return None
+        self._checkpoint_turn = self._turn(tick)
         return self.checkpoint()
+
+    def _turn(self, tick: int) -> int:
+        """Which checkpoint's time it is. A tick may be skipped, so being due is no single tick."""
+        every = self.config.checkpoint_every
+        return (tick + self.id * every // 4) // every if every else 0
 
     # --- recovery --------------------------------------------------------------------------------
 
