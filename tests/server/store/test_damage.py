@@ -147,6 +147,7 @@ class Kept:
         shutil.rmtree(self._scratch, ignore_errors=True)
         shutil.copytree(self.found, self._scratch)
         damage(self._scratch)
+        before = _contents(self._scratch)
         reports: list[str] = []
         try:
             async with open_store(
@@ -154,6 +155,7 @@ class Kept:
             ) as journal:
                 owned = await self.world.own(journal, MemoryBus())
         except (StoreDamaged, StoreMismatch) as refusal:
+            assert _contents(self._scratch) == before, "what is refused is left as it is"
             return Outcome(str(refusal), tuple(reports))
         lost = 0
         for each in owned:
@@ -165,6 +167,10 @@ class Kept:
         found = tally(each.shard.census() for each in owned)
         assert found.duplicated == found.lost == frozenset()
         return Outcome(None, tuple(reports), lost)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.name != "lock"}
 
 
 @pytest.fixture(scope="module")
