@@ -22,6 +22,7 @@ import statistics
 import sys
 import tempfile
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ import attrs
 from benchmarks import machine
 from benchmarks.crash.bots import BACK_PATIENCE_S
 from benchmarks.crash.game import game
-from benchmarks.crash.history import History
+from benchmarks.crash.history import Archive, History
 from benchmarks.crash.served import Served, free_port
 from benchmarks.crash.verdict import Verdict, Witness, judge, take
 from benchmarks.interest.children import Child, ChildFailedError, python
@@ -92,14 +93,16 @@ class Trial:
         self._geometry = Geometry.grid(*schema.size, schema.cell, schema.interest, _SHARDS)
         self._history = History(game, self._geometry, _WORLD_SEED)
         self._witnesses: dict[int, Witness] = {}
-        self._copies: list[Path] = []
+        self._archive = Archive(folder / "store", folder / "archive")
+        self._ends: list[int] = []  # of the log at each kill that was not judged yet
         self._recovered_s: list[float] = []
         self._early = 0
+        self._serving_s: list[float] = []
+        self._newest_seen: list[int] = []
         self._motion_lost: list[int] = []
         self._replayed: list[int] = []
         self._reports: list[str] = []
-        self._not_closed = 0
-        self._killed_at = 0.0
+        self._killed_at = self._killed_clock = self._serving_clock = 0.0
 
     def run(self) -> dict[str, Any]:
         """Kill and judge; the figures. Raises BrokenError, ChildFailedError."""
@@ -132,17 +135,11 @@ class Trial:
         elif number > 1:
             self._come_back(bots, f"kill {number - 1} of {self._plan.kills}")
             time.sleep(self._chance.uniform(*_PLAY_S))
-        self._killed_at = time.monotonic()
+        self._killed_at, self._killed_clock = time.monotonic(), time.time()
         self._served.kill()
-        newest = bots.ask("killed")["newest_tick"]
-        self._restart(newest)
-
-    def _restart(self, newest_tick: int) -> None:
-        copy = self._folder / f"copy-{len(self._motion_lost)}"
-        shutil.copytree(self._served.store, copy)
+        self._ends.append(self._archive.look())
         self._served.start()
-        self._copies.append(copy)
-        self._motion_lost.append(newest_tick)
+        self._newest_seen.append(bots.ask("killed")["newest_tick"])
 
     def _come_back(self, bots: Child, what: str) -> None:
         """Wait until everybody is back, then judge."""
@@ -151,7 +148,8 @@ class Trial:
         took_s = answer["at"][-1] - self._killed_at
         self._recovered_s.append(took_s)
         self._listen()
-        self._read_copies()
+        self._serving_s.append(self._serving_clock - self._killed_clock)
+        self._read_on()
         take(self._witnesses, bots.ask("told"))
         verdict = judge(self._history, self._witnesses, shards=len(self._geometry.shards))
         _log(
@@ -170,21 +168,23 @@ class Trial:
             who += f", such as {answer['missing'][:3]}"
             raise BrokenError("\n".join([who + ended, *self._reports[-5:]]))
 
-    def _read_copies(self) -> None:
-        for place, copy in enumerate(self._copies, len(self._motion_lost) - len(self._copies)):
-            self._history.read(copy)
-            self._motion_lost[place] -= min(self._history.ticks.values())
-            shutil.rmtree(copy)
-        self._copies.clear()
+    def _read_on(self) -> None:
+        """Read on in the records, kill by kill: what a player saw beyond them was lost."""
+        for ends, newest in zip(self._ends, self._newest_seen, strict=True):
+            self._history.read(self._archive.folder, ends)
+            self._motion_lost.append(newest - min(self._history.ticks.values()))
+        self._ends.clear()
+        self._newest_seen.clear()
+        self._archive.look()
 
     def _listen(self) -> None:
         """Note what the server said of its recovery."""
         for line in self._served.said():
             if line.get("event") == "shard recovered":
                 self._replayed.append(line["replayed"])
-            elif "was not closed" in line.get("report", ""):
-                self._not_closed += 1
-            elif line.get("level") != "info":
+            elif line.get("event") == "serving":
+                self._serving_clock = datetime.fromisoformat(line["timestamp"]).timestamp()
+            elif line.get("level") != "info" and "was not closed" not in line.get("report", ""):
                 self._reports.append(json.dumps(line))
 
     # --- the end ---------------------------------------------------------------------------------
@@ -197,13 +197,15 @@ class Trial:
         self._replayed_by_kills = list(self._replayed)
         self._replayed.clear()
         self._interrupt()
+        self._archive.look()
         self._served.start()
         bots.ask("open", BACK_PATIENCE_S + 10)
         time.sleep(_TELL_S)
         self._listen()
         take(self._witnesses, bots.ask("told"))
         self._interrupt()
-        self._history.read(self._served.store)
+        self._archive.look()
+        self._history.read(self._archive.folder)
         upto = min(self._history.ticks.values()) - _TELL_TICKS
         verdict = judge(
             self._history, self._witnesses, shards=len(self._geometry.shards), upto=upto
@@ -237,6 +239,8 @@ class Trial:
             "inputs_applied_twice": verdict.inputs_applied_twice,
             "recover_s_max": round(max(self._recovered_s), 2),
             "recover_s_p50": round(statistics.median(self._recovered_s), 2),
+            "serving_s_max": round(max(self._serving_s), 2),
+            "serving_s_p50": round(statistics.median(self._serving_s), 2),
             "motion_lost_ticks_max": max(self._motion_lost),
             "replayed_ticks_max": max(replayed, default=0),
             "entities_created": history.created.total(),

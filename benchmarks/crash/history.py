@@ -24,7 +24,7 @@ from sim.engine import TickInput, TickOutput
 from sim.game import Game
 from sim.world import World
 
-__all__ = ["Happened", "History"]
+__all__ = ["Archive", "Happened", "History"]
 
 _PREFIX: Final = "journal-"
 _SUFFIX: Final = ".log"
@@ -81,10 +81,12 @@ class History:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    def read(self, folder: Path) -> None:
-        """Go on with what has been appended since the last time."""
+    def read(self, folder: Path, ends: int | None = None) -> None:
+        """Go on with what has been appended since the last time, up to a place in the log."""
         segments = {_begins(path): path for path in folder.glob(f"{_PREFIX}*{_SUFFIX}")}
         for begins in sorted(segments):
+            if ends is not None and begins >= ends:
+                break
             if self._segment is not None and begins < self._segment:
                 continue
             if begins != self._segment:
@@ -92,7 +94,8 @@ class History:
                 if begins != expected:
                     self.wrong.append(f"the log goes on at {begins}, and was read up to {expected}")
                 self._segment, self._offset = begins, 0
-            self._read_segment(segments[begins].read_bytes())
+            content = segments[begins].read_bytes()
+            self._read_segment(content if ends is None else content[: ends - begins])
 
     def _read_segment(self, content: bytes) -> None:
         if len(content) < self._offset:
@@ -216,6 +219,28 @@ class History:
         twice = {entity for entity, count in alive.items() if count > 1}
         twice |= {entity for entity, count in self.created.items() if count > 1}
         return twice | (alive.keys() & self.destroyed.keys()) | (alive.keys() - self.created.keys())
+
+
+class Archive:
+    """All segments that a store ever had, those too that it let go: by another name for each.
+
+    A segment lives for many seconds, so it is enough to look now and then.
+    """
+
+    def __init__(self, store: Path, folder: Path) -> None:
+        self._store = store
+        self.folder = folder
+        folder.mkdir()
+
+    def look(self) -> int:
+        """Keep what is new; the place in the log at which it ends now."""
+        ends = 0
+        for path in sorted(self._store.glob(f"{_PREFIX}*{_SUFFIX}")):
+            kept = self.folder / path.name
+            if not kept.exists():
+                kept.hardlink_to(path)
+            ends = _begins(path) + kept.stat().st_size
+        return ends
 
 
 def _begins(path: Path) -> int:
