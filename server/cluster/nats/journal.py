@@ -99,6 +99,8 @@ class NatsJournal:
             batch = _first_of(parts[done:])
             stored, refused = await self._append_batch(shard, epoch, batch, position)
             position, done = position + stored, done + stored
+            if stored:
+                pauses = growing_pauses(limits.AGAIN_FIRST_S, limits.AGAIN_MAX_S)
             if stored == len(batch):
                 continue
             if refused is None:

@@ -50,8 +50,8 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 
 
 @asynccontextmanager
-async def new_world(server: NatsServer | None) -> "AsyncIterator[Engine | None]":
-    """An engine with a world that nobody else has, if there is a server."""
+async def new_world(server: NatsServer | None, name: str = "") -> "AsyncIterator[Engine | None]":
+    """An engine with a world that nobody else has (or that one), if there is a server."""
     if server is None:
         yield None
         return
@@ -59,7 +59,9 @@ async def new_world(server: NatsServer | None) -> "AsyncIterator[Engine | None]"
     from server.cluster.nats.engine import open_engine  # noqa: PLC0415
     from server.cluster.nats.settings import EngineSettings  # noqa: PLC0415
 
-    async with open_engine(EngineSettings(urls=(server.url,)), f"t{token_hex(6)}") as engine:
+    async with open_engine(
+        EngineSettings(urls=(server.url,)), name or f"t{token_hex(6)}"
+    ) as engine:
         yield engine
 
 
