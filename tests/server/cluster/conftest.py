@@ -20,7 +20,7 @@ from server.cluster.journal import MemoryJournal
 from server.cluster.seams import Bus, Directory, Journal
 from server.store.journal import StoreJournal
 from server.testing.disk import SimulatedDisk
-from tests.server.cluster.nats_server import NatsServer
+from tests.server.cluster.nats_server import NatsCluster, NatsServer
 
 if TYPE_CHECKING:
     from server.cluster.nats.engine import Engine  # needs an extra, which is not always there
@@ -50,7 +50,9 @@ def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsServer
 
 
 @asynccontextmanager
-async def new_world(server: NatsServer | None, name: str = "") -> "AsyncIterator[Engine | None]":
+async def new_world(
+    server: NatsServer | NatsCluster | None, name: str = ""
+) -> "AsyncIterator[Engine | None]":
     """An engine with a world that nobody else has (or that one), if there is a server."""
     if server is None:
         yield None
@@ -59,9 +61,8 @@ async def new_world(server: NatsServer | None, name: str = "") -> "AsyncIterator
     from server.cluster.nats.engine import open_engine  # noqa: PLC0415
     from server.cluster.nats.settings import EngineSettings  # noqa: PLC0415
 
-    async with open_engine(
-        EngineSettings(urls=(server.url,)), name or f"t{token_hex(6)}"
-    ) as engine:
+    settings = EngineSettings(urls=server.urls, replicas=server.replicas, wait_s=60)
+    async with open_engine(settings, name or f"t{token_hex(6)}") as engine:
         yield engine
 
 

@@ -5,6 +5,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 import pytest
 
 START_S = 20.0
+CLUSTER_OLDEST = (2, 10, 23)
 
 
 def find() -> str:
@@ -39,6 +41,8 @@ def find() -> str:
 class NatsServer:
     """One server, which can be killed, paused and started again."""
 
+    replicas = 1
+
     def __init__(self, folder: Path, options: Sequence[str] = ()) -> None:
         self._program = find()
         self._folder = folder
@@ -49,6 +53,10 @@ class NatsServer:
     @property
     def url(self) -> str:
         return f"nats://127.0.0.1:{self._port}"
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return (self.url,)
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -101,3 +109,46 @@ class NatsServer:
         """Let it go on."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+
+class NatsCluster:
+    """Three servers that keep everything three times. Skipped where nats-server is too old."""
+
+    replicas = 3
+
+    def __init__(self, folder: Path) -> None:
+        routes = [f"nats://127.0.0.1:{free_port()}" for _ in range(3)]
+        self.servers: list[NatsServer] = []
+        for number, route in enumerate(routes):
+            (folder / f"{number}").mkdir()
+            options = ["--cluster_name", "sea", "--cluster", route, "--routes", ",".join(routes)]
+            options += ["--server_name", f"n{number}"]
+            self.servers.append(NatsServer(folder / f"{number}", options))
+        version = self.servers[0].version
+        if version < CLUSTER_OLDEST:
+            pytest.skip(f"nats-server {version} is too old for a cluster")
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return tuple(server.url for server in self.servers)
+
+    def start(self) -> None:
+        for server in self.servers:
+            server.start()
+
+    def kill(self) -> None:
+        for server in self.servers:
+            server.kill()
+
+    def kill_one(self, chance: random.Random) -> NatsServer:
+        """Kill one server, as often the leader of a stream as not; it can be started again."""
+        victim = chance.choice(self.servers)
+        victim.kill()
+        return victim
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

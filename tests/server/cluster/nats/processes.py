@@ -11,6 +11,8 @@ from typing import Any
 
 import trio
 
+from tests.server.cluster.nats_server import NatsCluster, NatsServer
+
 ROOT = Path(__file__).parents[4]
 PATIENCE_S = 60.0  # a loaded machine is slow, a broken one is slower
 
@@ -62,9 +64,9 @@ class Worker:
 class Workers:
     """All workers of one test."""
 
-    def __init__(self, nursery: trio.Nursery, url: str, world: str) -> None:
+    def __init__(self, nursery: trio.Nursery, server: NatsServer | NatsCluster, world: str) -> None:
         self._nursery = nursery
-        self._task = {"url": url, "world": world}
+        self._task = {"urls": server.urls, "replicas": server.replicas, "world": world}
         self.all: list[Worker] = []
 
     async def start(self, do: str, **task: Any) -> Worker:
@@ -84,10 +86,10 @@ class Workers:
 
 
 @asynccontextmanager
-async def workers(url: str, world: str) -> AsyncIterator[Workers]:
+async def workers(server: NatsServer | NatsCluster, world: str) -> AsyncIterator[Workers]:
     """Processes in one world, which end with the block."""
     async with trio.open_nursery() as nursery:
-        group = Workers(nursery, url, world)
+        group = Workers(nursery, server, world)
         try:
             yield group
         finally:

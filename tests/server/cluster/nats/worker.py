@@ -9,6 +9,7 @@ import sys
 import time
 from typing import Any
 
+import structlog
 import trio
 
 from server.cluster.nats.engine import Engine, open_engine
@@ -98,7 +99,7 @@ async def keep(lease: Any) -> None:
 
 
 async def main(task: dict[str, Any]) -> None:
-    settings = EngineSettings(urls=(task["url"],))
+    settings = EngineSettings(urls=tuple(task["urls"]), replicas=task["replicas"])
     async with open_engine(settings, task["world"], name=task["name"]) as engine:
         tell("ready")
         match task["do"]:
@@ -114,4 +115,5 @@ async def main(task: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     trio.run(main, json.loads(sys.argv[1]))
