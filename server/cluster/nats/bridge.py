@@ -242,6 +242,8 @@ class Bridge:
         """A link to the first server that answers. EngineError if that one will not do."""
         reason = _Unreachable("")
         for url in list(self._urls):
+            self._urls.remove(url)  # the next attempt begins with another one
+            self._urls.append(url)
             connection = _Connection(url)
             try:
                 await connection.open(self._settings, self._name)
@@ -254,8 +256,6 @@ class Bridge:
             except BaseException:
                 await connection.close()
                 raise
-            self._urls.remove(url)  # the next attempt begins with another server
-            self._urls.append(url)
             self._urls += [other for other in connection.others if other not in self._urls]
             return connection
         raise reason

@@ -81,9 +81,10 @@ class NatsDirectory:
     # --- leases ----------------------------------------------------------------------------------
 
     async def acquire(self, name: str, meta: bytes, ttl_s: float) -> "NatsLease | None":
-        """A lease of `name`, or None while it is held, or may be. ValueError for an endless one.
+        """A lease of `name`, or None while it is held, or may be.
 
-        Its epoch is a sequence in the stream of leases.
+        ValueError for a lease without end, or with more meta than META_BYTES_MAX. The lease's epoch
+        is a sequence in the stream of leases.
         """
         if not 0 < ttl_s <= limits.LEASE_TTL_MAX_S:
             raise ValueError(f"a lease of {ttl_s} s: it lives up to {limits.LEASE_TTL_MAX_S:g} s")
@@ -136,6 +137,8 @@ class NatsDirectory:
 
         EngineError if the engine refuses for another reason, for good.
         """
+        if len(meta) > limits.META_BYTES_MAX:
+            raise ValueError(f"the meta of the lease {name} has {len(meta)} bytes")
         headers = {
             **headers,
             "Nats-Expected-Stream": self._names.leases,

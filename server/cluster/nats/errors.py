@@ -12,8 +12,11 @@ class EngineError(Exception):
     """The engine cannot be used as configured; the message says why, and what would help."""
 
 
-class JetStreamError(Exception):
-    """JetStream answered with an error. `number` is its own, which says more than `code`."""
+class JetStreamError(EngineError, JournalError):
+    """JetStream answered with an error that stays. `number` is its own and says more than `code`.
+
+    It is for those who use the directory as well as for those who use the journal.
+    """
 
     def __init__(self, code: int, number: int, text: str) -> None:
         super().__init__(f"{text} ({number})")

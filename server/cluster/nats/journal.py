@@ -92,7 +92,7 @@ class NatsJournal:
         """
         check_drafts(drafts)
         parts = cut(drafts)
-        epoch = self._epochs.get(shard, 0)
+        epoch = await self._epoch(shard, expect)
         position, done = expect, 0
         pauses = growing_pauses(limits.AGAIN_FIRST_S, limits.AGAIN_MAX_S)
         while done < len(parts):
@@ -119,6 +119,14 @@ class NatsJournal:
         if not parts:
             await trio.lowlevel.checkpoint()
         return position
+
+    async def _epoch(self, shard: int, position: int) -> int:
+        """The writer's epoch: that of the claim made here, else of whoever wrote last."""
+        claimed = self._epochs.get(shard)
+        if claimed is not None:
+            return claimed
+        there = await self._jetstream.at(self._names.journal(shard), position)
+        return writer_epoch(there) if there else 0
 
     async def _append_batch(
         self, shard: int, epoch: int, batch: Sequence[Part], expect: int

@@ -25,6 +25,7 @@ PREPARE_S: Final = 15.0  # for the first answers of a cluster that may be electi
 
 # --- leases --------------------------------------------------------------------------------------
 LEASE_TTL_MAX_S: Final = 600.0  # a longer lease is refused: nobody could take it over
+META_BYTES_MAX: Final = 256 * 1024  # of a lease; a longer one is refused
 LEASE_KEPT_S: Final = 3600.0  # how long the engine remembers what was not renewed, or was released
 CALM_S: Final = 1.5  # after trouble with the engine contenders wait, and incumbents renew
 RELEASE_S: Final = 2.0  # then a lease is left to run out

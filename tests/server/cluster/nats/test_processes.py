@@ -28,12 +28,14 @@ def world() -> str:
 
 
 async def test_a_name_goes_from_hand_to_hand_and_is_never_in_two(nats_server: NatsServer) -> None:
-    rounds, count = 25, 4
-    async with workers(nats_server, world()) as group:
+    rounds, count, name = 25, 4, world()
+    async with new_world(nats_server, name) as engine, workers(nats_server, name) as group:
+        assert engine is not None
         for _ in range(count):
             await group.start("lease", rounds=rounds)
-        for worker in group.all:
-            await worker.wait_told("done")
+        engine.bus.publish("go", b"")
+        refused = [(await worker.wait_told("done"))["refused"] for worker in group.all]
+    assert any(refused), "there was no race"
     facts = [fact for worker in group.all for fact in worker.told]
     began = {fact["epoch"]: fact["at"] for fact in facts if fact["what"] == "granted"}
     ended = {fact["epoch"]: fact["at"] for fact in facts if fact["what"] == "released"}
@@ -44,21 +46,22 @@ async def test_a_name_goes_from_hand_to_hand_and_is_never_in_two(nats_server: Na
 
 
 async def test_of_those_who_append_at_one_place_one_wins(nats_server: NatsServer) -> None:
-    rounds, count = 20, 3
+    rounds, count = 40, 3
     name = world()
     async with open_engine(EngineSettings(urls=(nats_server.url,)), name) as engine:
         await engine.journal.claim(1, epoch=1)
         async with workers(nats_server, name) as group:
             for _ in range(count):
                 await group.start("positions", rounds=rounds)
-            for worker in group.all:
-                await worker.wait_told("done")
+            engine.bus.publish("go", b"")
+            refused = [(await worker.wait_told("done"))["refused"] for worker in group.all]
         told = {
             fact["position"]: fact["id"]
             for worker in group.all
             for fact in worker.all_told("appended")
         }
         stored = {each.position: each.id async for each in engine.journal.read(1, 0)}
+    assert any(refused), "there was no race"
     assert len(told) == rounds * count, "no position was given twice"
     assert stored == told, "what was told to be appended is there, and nothing else"
 

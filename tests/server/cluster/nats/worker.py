@@ -26,12 +26,13 @@ def tell(what: str, **facts: Any) -> None:
     sys.stdout.flush()
 
 
-async def race_for_lease(engine: Engine, rounds: int) -> None:
-    """Hold one name again and again, each time for a moment."""
-    held = 0
+async def race_for_lease(engine: Engine, rounds: int) -> int:
+    """Hold one name again and again, each time for a moment; how often it was not to be had."""
+    held = refused = 0
     while held < rounds:
         lease = await engine.directory.acquire("race", b"", TTL_S)
         if lease is None:
+            refused += 1
             await trio.sleep(0.002)
             continue
         tell("granted", epoch=lease.epoch)
@@ -39,21 +40,24 @@ async def race_for_lease(engine: Engine, rounds: int) -> None:
         tell("released", epoch=lease.epoch)
         await lease.release()
         held += 1
+    return refused
 
 
-async def race_for_positions(engine: Engine, name: str, rounds: int) -> None:
-    """Append where others append, until `rounds` of ours are in."""
+async def race_for_positions(engine: Engine, name: str, rounds: int) -> int:
+    """Append where others append, until `rounds` of ours are in; how often others were first."""
     position = await last_position(engine, 1)
-    done = 0
+    done = refused = 0
     while done < rounds:
         draft = Draft(f"{name}.{done}", name.encode())
         try:
             position = await engine.journal.append(1, [draft], expect=position)
         except Fenced:
+            refused += 1
             position = await last_position(engine, 1)
         else:
             tell("appended", id=draft.id, position=position)
             done += 1
+    return refused
 
 
 async def last_position(engine: Engine, shard: int) -> int:
@@ -101,17 +105,21 @@ async def keep(lease: Any) -> None:
 async def main(task: dict[str, Any]) -> None:
     settings = EngineSettings(urls=tuple(task["urls"]), replicas=task["replicas"])
     async with open_engine(settings, task["world"], name=task["name"]) as engine:
+        go = engine.bus.subscribe("go", buffer=1)
+        await engine.flush()
         tell("ready")
         match task["do"]:
             case "lease":
-                await race_for_lease(engine, task["rounds"])
+                await anext(aiter(go))
+                tell("done", refused=await race_for_lease(engine, task["rounds"]))
             case "positions":
-                await race_for_positions(engine, task["name"], task["rounds"])
+                await anext(aiter(go))
+                refused = await race_for_positions(engine, task["name"], task["rounds"])
+                tell("done", refused=refused)
             case "own":
                 await own(engine, task["name"])
             case "handoffs":
                 await handoffs.serve(engine, task["name"], task["shards"], task["seed"])
-        tell("done")
 
 
 if __name__ == "__main__":
