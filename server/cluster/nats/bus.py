@@ -11,7 +11,8 @@ Must not know: what the bytes mean.
 
 from typing import Final, Literal
 
-from server.cluster.nats.bridge import Arrival, Bridge
+from server.cluster.nats.bridge import Bridge
+from server.cluster.nats.outbox import Arrival
 from server.cluster.seams import BusState, Message, SubscriptionStatistics, subject_tokens
 from server.cluster.waiting import Waiting
 

@@ -19,7 +19,8 @@ from weakref import WeakValueDictionary, finalize, ref
 import attrs
 import trio
 
-from server.cluster.nats.bridge import Arrival, Bridge
+from server.cluster.nats.bridge import Bridge
+from server.cluster.nats.outbox import Arrival
 from server.cluster.seams import BusState
 
 __all__ = ["Calls", "Mailbox", "Question", "status"]

@@ -19,9 +19,9 @@ import attrs
 import trio
 
 from server.cluster.nats import limits
-from server.cluster.nats.bridge import Arrival
 from server.cluster.nats.calls import Calls, Question
 from server.cluster.nats.errors import JetStreamError
+from server.cluster.nats.outbox import Arrival
 from server.cluster.nats.pauses import growing_pauses
 
 __all__ = ["Appended", "JetStream", "Outcome", "Refused", "Stored", "StreamState"]

@@ -17,10 +17,10 @@ import structlog
 import trio
 
 from server.cluster.nats import limits
-from server.cluster.nats.bridge import Arrival
 from server.cluster.nats.calls import Mailbox, Question, status
 from server.cluster.nats.errors import JetStreamError
 from server.cluster.nats.jetstream import NO_STREAM, JetStream, Stored
+from server.cluster.nats.outbox import Arrival
 
 __all__ = ["Pull"]
 
