@@ -12,6 +12,7 @@ Must not know: JetStream, what the bytes mean.
 
 import asyncio
 import ssl
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, suppress
 from functools import partial
@@ -45,7 +46,8 @@ _log = structlog.get_logger(__name__)
 
 # trio-asyncio takes the place of asyncio's loops outside of trio as well, where nobody here needs
 # it and others (Playwright's driver in the tests) break on it: there they are what they were.
-with suppress(RuntimeError):  # this module is being imported from within trio
+with suppress(RuntimeError), warnings.catch_warnings():  # it may be imported from within trio
+    warnings.simplefilter("ignore", DeprecationWarning)  # of Python 3.14
     asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
 
 _NEVER_S: Final = 10**9  # nats-py's own pings are too slow; the probe is ours

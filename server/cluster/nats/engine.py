@@ -68,10 +68,9 @@ async def open_engine(
     """
     names = Names(world)
     bridge = Bridge(settings, name)
-    calls = Calls(bridge)
-    jetstream = JetStream(calls)
-    directory = NatsDirectory(jetstream, names)
-    journal = NatsJournal(jetstream, names, settings.replicas)
+    # Each asks by itself: trouble with one shard's stream must not keep contenders from leases.
+    directory = NatsDirectory(JetStream(Calls(bridge)), names)
+    journal = NatsJournal(JetStream(Calls(bridge)), names, settings.replicas)
     async with trio.open_nursery() as nursery:
         failure: EngineError | None = await nursery.start(bridge.run)
         if failure is None:

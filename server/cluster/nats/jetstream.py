@@ -30,6 +30,8 @@ NO_MESSAGE: Final = 10037
 NO_STREAM: Final = 10059
 STREAM_DIFFERS: Final = 10058  # a stream of that name is there with another configuration
 NOT_HERE: Final = frozenset({10039, 10076})  # JetStream is off for this account or server
+# Of HTTP's kind: a duplicate still on its way, too many requests, no leader. Later it will do.
+TEMPORARY: Final = frozenset({409, 429, 503})
 # "Wrong last sequence", by the number in it or without, and "wrong last message id".
 NOT_EXPECTED: Final = frozenset({10071, 10164, 10070})
 
@@ -93,7 +95,7 @@ class JetStream:
                 if error is None:
                     return answer
                 known = _error(error)
-                if known.code != 503 or known.number in NOT_HERE:
+                if known.code not in TEMPORARY or known.number in NOT_HERE:
                     raise known
                 self.calls.note_trouble()  # there is no leader, for instance
             await trio.sleep(next(pauses))
@@ -184,7 +186,7 @@ def _outcome(arrival: Arrival | None) -> Outcome:
     if error is None:
         return Appended(answer["seq"], repeated=bool(answer.get("duplicate")))
     known = _error(error)
-    return Refused(known.number in NOT_EXPECTED, known.code == 503, str(known))
+    return Refused(known.number in NOT_EXPECTED, known.code in TEMPORARY, str(known))
 
 
 def _error(error: Mapping[str, Any]) -> JetStreamError:

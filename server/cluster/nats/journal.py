@@ -93,7 +93,7 @@ class NatsJournal:
         check_drafts(drafts)
         parts = cut(drafts)
         epoch = await self._epoch(shard, expect)
-        position, done = expect, 0
+        position, done, doubts = expect, 0, 0
         pauses = growing_pauses(limits.AGAIN_FIRST_S, limits.AGAIN_MAX_S)
         while done < len(parts):
             batch = _first_of(parts[done:])
@@ -112,10 +112,14 @@ class NatsJournal:
                 continue
             there = await self._jetstream.at(self._names.journal(shard), position + 1)
             if there is not None and is_part(there, parts[done]):
-                position, done = position + 1, done + 1
-            elif there is not None or stored == 0:
+                position, done, doubts = position + 1, done + 1, 0
+                continue
+            doubts += 1
+            if there is not None or doubts > limits.DOUBTS_MAX:
                 raise Fenced(f"something else was appended to shard {shard} behind {position}")
-            # Else it only missed its forerunner's id, and is tried again as the first of a batch.
+            # It missed its forerunner's id, and is tried again as the first of a batch; or a server
+            # that leads no more was asked what stands there.
+            await trio.sleep(next(pauses))
         if not parts:
             await trio.lowlevel.checkpoint()
         return position

@@ -38,6 +38,7 @@ HEAD_BYTES: Final = 4 * 1024  # room for a message's headers
 ID_BYTES_MAX: Final = 512  # of a record, quoted; longer ones are refused
 PIPELINE_PARTS: Final = 128  # appended at once before answers are waited for
 PIPELINE_BYTES: Final = 4 * 1024 * 1024
+DOUBTS_MAX: Final = 5  # refused appends with nothing in their place; then the writer is fenced
 TRIM_RECORDS: Final = 512  # trims are told to the engine when they are worth the trouble
 CHECKPOINT_STREAMS: Final = 8  # shards share these, so that no single one carries all
 PULL_MESSAGES: Final = 128  # asked for at once by a reader

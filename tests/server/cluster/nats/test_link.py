@@ -1,5 +1,6 @@
 """Getting to the engine, and being told clearly why that is not possible."""
 
+import asyncio
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ pytest.importorskip("trio_asyncio", reason="needs the extra 'cluster'")
 from server.cluster.nats.engine import open_engine
 from server.cluster.nats.errors import EngineError
 from server.cluster.nats.settings import EngineSettings
+from tests.server.cluster.nats import accounts
 
 
 @contextmanager
@@ -82,6 +84,40 @@ async def test_both_ends_know_each_other_by_certificates(tmp_path: Path) -> None
         secure = server.url.replace("nats://", "tls://")
         with pytest.raises(EngineError, match=r"(?i)certificate"), trio.fail_after(30):
             await speak(EngineSettings(urls=(secure,), tls_cert=cert, tls_key=key, wait_s=600))
+
+
+async def test_a_credentials_file_opens_an_account(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    configuration, credentials = accounts.write(tmp_path)
+    _, stranger = accounts.write(tmp_path / "other")
+    with running(tmp_path, "-c", str(configuration)) as server:
+        await speak(EngineSettings(urls=(server.url,), credentials=credentials))
+        wrong = EngineSettings(urls=(server.url,), credentials=stranger, wait_s=600)
+        with pytest.raises(EngineError, match=r"(?i)authorization"), trio.fail_after(30):
+            await speak(wrong)
+
+
+async def test_what_is_too_long_or_too_much_is_dropped_and_counted(
+    nats_server: NatsServer,
+) -> None:
+    async with open_engine(EngineSettings(urls=(nats_server.url,)), "much") as engine:
+        here = engine.bus.subscribe("a", buffer=1000)
+        engine.bus.publish("a", bytes(2 * 1024 * 1024))
+        await engine.flush()
+        assert engine.statistics().dropped == 1, "it is longer than the server takes"
+        for _ in range(100):  # without a moment for the socket
+            engine.bus.publish("a", bytes(100_000))
+        await engine.flush()
+        dropped = engine.statistics().dropped - 1
+        assert 0 < dropped < 100
+        assert len(here.take_nowait()) == 100 - dropped
+        assert engine.statistics().connections == 1
+
+
+def test_asyncio_outside_of_trio_is_what_it_was() -> None:
+    loop = asyncio.new_event_loop()
+    assert type(loop).__module__.startswith("asyncio."), "others' asyncio code must still run"
+    loop.close()
 
 
 def make_certificates(folder: Path) -> tuple[Path, Path, Path]:
