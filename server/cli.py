@@ -13,16 +13,20 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 
+from server.cluster.nats.errors import EngineError
+from server.cluster.nats.settings import EngineSettings
 from server.cluster.seams import JournalError
 from server.games import DEFAULT_GAME, GameNotFoundError
 from server.net.listen import ListenError
 from server.net.pages import PagesError
+from server.roles.errors import NoWorldError
 from server.settings import Settings, SettingsError
 
 __all__ = ["build_app", "main"]
 
 CONFIG_DEFAULT = Path("shoal.toml")
 _DEFAULTS = Settings()
+_ENGINE_DEFAULTS = EngineSettings()
 
 
 class ConfigNotFoundError(Exception):
@@ -36,6 +40,8 @@ _MENDABLE = (
     PagesError,
     ConfigNotFoundError,
     JournalError,
+    EngineError,
+    NoWorldError,
 )
 
 
@@ -64,7 +70,7 @@ def build_app(config: Path | None = None) -> App:
             use_commands_as_keys=False,
         ),
     )
-    for command in (serve, demo):
+    for command in (serve, demo, node, gateway):
         app.command(App(name=command.__name__, default_command=command, config=sources))
     for entry in entry_points(group="shoal.commands"):
         app.command(entry.load(), name=entry.name)
@@ -82,6 +88,47 @@ def serve(game: str = DEFAULT_GAME, /, *, settings: Settings = _DEFAULTS) -> Non
     from server.process import serve_forever  # noqa: PLC0415 - --help stays fast
 
     serve_forever(game, settings)
+
+
+def node(
+    game: str = DEFAULT_GAME,
+    /,
+    *,
+    name: str = "",
+    settings: Settings = _DEFAULTS,
+    engine: EngineSettings = _ENGINE_DEFAULTS,
+) -> None:
+    """Run shards of a world that many processes share, until Ctrl-C hands them over.
+
+    Parameters
+    ----------
+    game
+        The game, as module:variable; the current folder is searched too.
+    name
+        What the node is called; by default this machine's name and a number.
+    """
+    from server.roles.node import node_forever  # noqa: PLC0415 - --help stays fast
+
+    node_forever(game, settings, engine, name)
+
+
+def gateway(
+    game: str = DEFAULT_GAME,
+    /,
+    *,
+    settings: Settings = _DEFAULTS,
+    engine: EngineSettings = _ENGINE_DEFAULTS,
+) -> None:
+    """Hold client links of a world that many processes share, until Ctrl-C sends them elsewhere.
+
+    Parameters
+    ----------
+    game
+        The game, as module:variable; the current folder is searched too.
+    """
+    from server.roles.gateway import gateway_forever  # noqa: PLC0415 - --help stays fast
+
+    gateway_forever(game, settings, engine)
 
 
 def demo(

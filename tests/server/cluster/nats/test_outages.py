@@ -154,7 +154,7 @@ async def test_what_was_durable_is_there_after_a_restart(server: NatsServer) -> 
                 await appended.wait()
             await wait_until(lambda: followed == [b"out"], "the follower hears of it")
             nursery.cancel_scope.cancel()
-        assert [record.id async for record in engine.journal.read(1, 0)] == ["1", "2", "2.0"]
+        assert [record.id for record in await engine.journal.read(1, 0)] == ["1", "2", "2.0"]
         stored = await engine.journal.load(1)
         assert stored is not None
         assert (stored.data, stored.revision) == (b"state", revision)
@@ -190,7 +190,7 @@ async def test_answers_that_get_lost_change_nothing(server: NatsServer, lost: fl
                     1, b"%d" % tick, position=position, revision=revision
                 )
         calls.ask_all = ask_all  # type: ignore[method-assign]  # well again
-        ids = [record.id async for record in engine.journal.read(1, 0)]
+        ids = [record.id for record in await engine.journal.read(1, 0)]
         assert ids == [f"{t}{n}" for t in range(10) for n in ("", ".0", ".1", ".2")]
         stored = await engine.journal.load(1)
         assert stored is not None
