@@ -170,10 +170,16 @@ async def test_a_full_engine_refuses_and_takes_more_when_there_is_room(tmp_path:
     try:
         async with open_engine(settings(server), "w") as engine:
             position = await engine.journal.claim(1, epoch=1)
-            with pytest.raises(JournalUnavailable, match="resources"), trio.fail_after(PATIENCE_S):
+
+            async def fill() -> None:
+                nonlocal position
                 while True:
                     draft = Draft(str(position), bytes(50_000))
                     position = await engine.journal.append(1, [draft], expect=position)
+
+            with pytest.raises(JournalUnavailable, match="resources"), trio.fail_after(PATIENCE_S):
+                await fill()
+            draft = Draft(str(position), bytes(50_000))
             await engine.journal._jetstream.purge("shoal-w-j-1", below=position)  # or a larger disk
             assert await engine.journal.append(1, [draft], expect=position) == position + 1
     finally:
