@@ -21,6 +21,7 @@ from protocol.schema import Schema
 from server.cluster.bus import MemoryBus
 from server.cluster.directory import MemoryDirectory
 from server.cluster.journal import MemoryJournal
+from server.crowd import BOTS_ACTION, NO_BOTS
 from server.games import load_game
 from server.gateway.core import GatewayConfig
 from server.gateway.service import RunningGateway, run_gateway
@@ -130,7 +131,7 @@ async def run_process(
 def serve_forever(game_name: str, settings: Settings) -> None:
     """Run the game of that name until a signal ends it."""
     configure_logs(settings.log_level, settings.log_format)
-    pages = load_pages(settings) if settings.page else None
+    pages = load_pages(settings, {BOTS_ACTION: NO_BOTS}) if settings.page else None
     trio.run(_serve, load_game(game_name), settings, pages)
 
 

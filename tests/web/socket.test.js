@@ -175,6 +175,24 @@ test("a session that is gone begins anew, with another client", () => {
   assert.equal(socket.phase, Phase.PLAYING);
 });
 
+test("a server that says goodbye and is gone cannot be reached, which is what one is told", () => {
+  const { world, socket } = playing();
+  world.tell(encode([20, 1012, "the server is shutting down", 2]));
+  world.end(1012);
+  assert.equal(socket.reason, "the server is shutting down");
+  world.pass(3);
+  world.end(1006);
+  assert.equal(socket.reason, "the server cannot be reached");
+  world.pass(1);
+  world.accept();
+  world.tell(encode([20, 4401, "no such session", 0]));
+  world.end(4401, "no such session");
+  world.pass(1);
+  world.accept();
+  world.tell(WELCOME);
+  assert.deepEqual([socket.phase, socket.reason], [Phase.PLAYING, ""], "it is there again");
+});
+
 test("who was kicked does not come back, and is told why", () => {
   const { world, socket } = playing();
   world.end(4403, "you were kicked");
