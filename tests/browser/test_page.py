@@ -124,6 +124,9 @@ def test_more_bots_are_a_button_away(player: Player, sea: str) -> None:
     player.open(sea, "Ann")
     player.page.get_by_role("button", name="+100 bots").click()
     player.page.get_by_text("30 of 30").wait_for(timeout=20_000)
+    player.press("m", "m")
+    told = player.page.get_by_text("there are 30 bots, and no more may join")
+    told.wait_for(timeout=20_000)
 
 
 def test_on_a_phone_a_thumb_swims(new_player: Callable[..., Player], sea: str) -> None:
