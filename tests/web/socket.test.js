@@ -228,6 +228,24 @@ test("a simulated link holds messages back in both directions, in order", () => 
   assert.notEqual(socket.client.welcome, null);
 });
 
+test("what was measured of a link is forgotten when another one is simulated", () => {
+  const { world, socket } = playing();
+  const roundTrip = () => socket.client.statistics().roundTripS;
+  const stamp = () => Math.trunc(world.now * 1000);
+  const answer = (asked) => world.tell(encode([4, asked]));
+  world.pass(0.1);
+  answer(stamp() - 20);
+  assert.ok(Math.abs(roundTrip() - 0.02) < 0.002);
+  socket.condition(makeProfile({ delayS: 0.1 }));
+  const changed = stamp();
+  answer(changed - 30); // to a ping of the old link
+  world.pass(0.2);
+  assert.equal(roundTrip(), 0, "it is not known yet");
+  answer(changed + 100);
+  world.pass(0.2);
+  assert.ok(roundTrip() > 0.1);
+});
+
 test("leaving says goodbye, and nothing follows", () => {
   const { world, socket } = playing();
   const before = world.web.sent.length;

@@ -127,6 +127,7 @@ export class Socket {
       this.#link.up.profile = profile;
       this.#link.down.profile = profile;
     }
+    this.client.linkChanged(this.#browser.now());
   }
 
   /** Hear what has arrived by `now` and say what there is to say; call it before each frame. */
