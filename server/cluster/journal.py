@@ -8,12 +8,12 @@ Must not know: what the records say.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import attrs
 import trio
 
-from server.cluster.seams import Checkpoint, Fenced, Record
+from server.cluster.seams import Checkpoint, Draft, Fenced, Record, check_drafts
 
 __all__ = ["MemoryJournal"]
 
@@ -84,41 +84,26 @@ class MemoryJournal:
         stream.records.append(None)  # moves the position, so the former owner's appends fail
         return stream.last
 
-    async def append(
-        self,
-        shard: int,
-        record: bytes,
-        *,
-        expect: int,
-        id: str,  # noqa: A002 - a record's id is called so everywhere
-        to: int | None = None,
-    ) -> int:
+    async def append(self, shard: int, drafts: Sequence[Draft], *, expect: int) -> int:
         """Append after position `expect`; `Fenced` if anything else was appended since."""
         await trio.lowlevel.checkpoint()
-        return self.append_nowait(shard, record, expect=expect, id=id, to=to)
+        return self.append_nowait(shard, drafts, expect=expect)
 
-    def append_nowait(
-        self,
-        shard: int,
-        record: bytes,
-        *,
-        expect: int,
-        id: str,  # noqa: A002 - a record's id is called so everywhere
-        to: int | None = None,
-    ) -> int:
+    def append_nowait(self, shard: int, drafts: Sequence[Draft], *, expect: int) -> int:
         """Like `append`, for callers that are not in trio."""
-        if type(record) is not bytes:
-            raise TypeError("a record is bytes")
-        stream = self._stream(shard)
-        if stream.last != expect:
-            following = stream.at(expect + 1)
-            if following is not None and following.id == id:
-                return following.position
-            raise Fenced(f"shard {shard} is at position {stream.last}, not at {expect}")
-        stream.put(Record(expect + 1, id, to, record))
-        if to is not None and shard in self._news:
-            self._news.pop(shard).set()
-        return stream.last
+        check_drafts(drafts)
+        stream, position = self._stream(shard), expect
+        for draft in drafts:
+            if position == stream.last:
+                stream.put(Record(position + 1, draft.id, draft.to, draft.data))
+                if draft.to is not None and shard in self._news:
+                    self._news.pop(shard).set()
+            else:
+                known = stream.at(position + 1)
+                if known is None or known.id != draft.id:
+                    raise Fenced(f"shard {shard} is at position {stream.last}, not at {position}")
+            position += 1
+        return position
 
     async def trim(self, shard: int, upto: int) -> None:
         """Forget the records up to and including position `upto`."""
@@ -131,9 +116,14 @@ class MemoryJournal:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    def read(self, shard: int, after: int) -> Iterator[Record]:
+    async def read(self, shard: int, after: int) -> list[Record]:
         """All kept records of `shard` above position `after`, in order."""
-        yield from self._stream(shard).after(after)
+        await trio.lowlevel.checkpoint()
+        return self.read_nowait(shard, after)
+
+    def read_nowait(self, shard: int, after: int) -> list[Record]:
+        """Like `read`, for callers that are not in trio."""
+        return self._stream(shard).after(after)
 
     def follow(self, source: int, to: int, after: int) -> "MemoryFollower":
         """The outs of `source` for `to` above position `after`, those to come included."""

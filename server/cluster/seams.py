@@ -13,7 +13,7 @@ Invariants that every implementation keeps:
 Must not know: shards' records, frames, games.
 """
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from enum import Enum
 from typing import Final, Literal, Protocol
 
@@ -25,10 +25,12 @@ __all__ = [
     "Checkpoint",
     "Directory",
     "DirectoryEvent",
+    "Draft",
     "Entry",
     "Fenced",
     "Journal",
     "JournalError",
+    "JournalUnavailable",
     "Lease",
     "LeaseLost",
     "Message",
@@ -36,6 +38,7 @@ __all__ = [
     "Subscription",
     "SubscriptionStatistics",
     "Watch",
+    "check_drafts",
     "subject_matches",
 ]
 
@@ -209,6 +212,10 @@ class JournalError(Exception):
     """The journal could not do what was asked; nothing is known to have been written."""
 
 
+class JournalUnavailable(JournalError):  # noqa: N818 - reads as the fact that it is
+    """The journal takes nothing for now; the same append may be tried again later."""
+
+
 class Fenced(JournalError):  # noqa: N818 - the word of the design, in code and documents
     """A newer epoch owns the shard, or somebody else appended: the caller must stop writing."""
 
@@ -225,6 +232,21 @@ class Record:
     id: str
     to: int | None
     data: bytes
+
+
+@attrs.frozen
+class Draft:
+    """A record to append: its writer's name for it, and to which shard it goes if it is an out."""
+
+    id: str
+    data: bytes
+    to: int | None = None
+
+
+def check_drafts(drafts: Sequence[Draft]) -> None:
+    """`TypeError` unless all of them are bytes: what is appended must not change any more."""
+    if any(type(draft.data) is not bytes for draft in drafts):
+        raise TypeError("a record is bytes")
 
 
 @attrs.frozen
@@ -246,23 +268,15 @@ class Journal(Protocol):
         fail from now on. Claims take a position of their own, but are not read as records.
         """
 
-    async def append(
-        self,
-        shard: int,
-        record: bytes,
-        *,
-        expect: int,
-        id: str,  # noqa: A002 - a record's id is called so everywhere
-        to: int | None = None,
-    ) -> int:
-        """Append after position `expect`, durably; the record's position.
+    async def append(self, shard: int, drafts: Sequence[Draft], *, expect: int) -> int:
+        """Append records after position `expect`, durably and in order; the last one's position.
 
-        If the record after `expect` has the same `id`, this append was made before and its
-        position is returned: repeat it freely when an outcome is unknown. `Fenced` if anything
-        else was appended since.
+        Records that stand there already, under the same ids, were appended before and are passed
+        over: repeat it freely when an outcome is unknown. `Fenced` if anything else was appended
+        since. Whatever else is raised, some of the first may have been appended.
         """
 
-    def read(self, shard: int, after: int) -> Iterator[Record]:
+    async def read(self, shard: int, after: int) -> list[Record]:
         """All records of `shard` with a position above `after` that are not trimmed, in order."""
 
     def follow(self, source: int, to: int, after: int) -> AsyncIterator[Record]:

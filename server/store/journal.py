@@ -13,12 +13,12 @@ Must not know: what records and checkpoints say.
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 import trio
 
-from server.cluster.seams import Checkpoint, Fenced, Record
+from server.cluster.seams import Checkpoint, Draft, Fenced, Record, check_drafts
 from server.store.checkpoints import Checkpoints
 from server.store.disk import Disk
 from server.store.errors import StoreDamaged
@@ -59,6 +59,16 @@ class _Stream:
             self.places.append(begins)
             found = found or record.to is not None
         return found
+
+    def knows(self, position: int, name: str) -> bool:
+        """Whether the record at this position, durable or not, has this id."""
+        if position == self.last:
+            return self.last_id == name
+        waiting = (record for record, _, _ in self.waiting)
+        for record in (*self.after(position - 1)[:1], *waiting):
+            if record.position == position:
+                return record.id == name
+        return False
 
     def forget(self, upto: int) -> None:
         gone = bisect_right(self.records, upto, key=_position)
@@ -128,25 +138,19 @@ class StoreJournal:
         await self._wait_durable(shard, stream)
         return position
 
-    async def append(
-        self,
-        shard: int,
-        record: bytes,
-        *,
-        expect: int,
-        id: str,  # noqa: A002 - a record's id is called so everywhere
-        to: int | None = None,
-    ) -> int:
-        """Append after position `expect`, durably; `Fenced` if anything else was appended since."""
-        if type(record) is not bytes:
-            raise TypeError("a record is bytes")
-        stream = self._stream(shard)
-        if stream.last != expect:
-            return await self._repeated(shard, stream, expect, id)
-        position, begins = expect + 1, self._log.ends
-        place = self._log.append(Frame(What.RECORD, shard, position, stream.epoch, id, to, record))
-        stream.last, stream.last_id, stream.written = position, id, place
-        stream.waiting.append((Record(position, id, to, record), begins, place))
+    async def append(self, shard: int, drafts: Sequence[Draft], *, expect: int) -> int:
+        """Append after position `expect`, durably; `Fenced` if anything else was appended since.
+
+        All of `drafts` cost one sync. After StoreFull the same may be tried again.
+        """
+        check_drafts(drafts)
+        stream, position = self._stream(shard), expect
+        for draft in drafts:
+            if position == stream.last:
+                self._put(shard, stream, draft)
+            elif not stream.knows(position + 1, draft.id):
+                raise Fenced(f"shard {shard} is at position {stream.last}, not at {position}")
+            position += 1
         await self._wait_durable(shard, stream)
         return position
 
@@ -165,10 +169,10 @@ class StoreJournal:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    def read(self, shard: int, after: int) -> Iterator[Record]:
+    async def read(self, shard: int, after: int) -> list[Record]:
         """All records of `shard` with a position above `after` that are kept, in order."""
-        stream = self._stream(shard)
-        yield from stream.after(max(after, stream.trimmed))
+        await trio.lowlevel.checkpoint()
+        return self._kept(shard, after)
 
     def follow(self, source: int, to: int, after: int) -> "StoreFollower":
         """The outs of `source` for `to` above position `after`, those to come included."""
@@ -176,7 +180,7 @@ class StoreJournal:
 
     def outs(self, source: int, to: int, after: int) -> list[Record]:
         """The outs of `source` for `to` above position `after` that are durable now."""
-        return [record for record in self.read(source, after) if record.to == to]
+        return [record for record in self._kept(source, after) if record.to == to]
 
     async def wait_for_outs(self, source: int) -> None:
         """Wait until the next out of `source` is durable."""
@@ -189,9 +193,15 @@ class StoreJournal:
         stream = self._stream(shard)
         if stream.revision != revision:
             raise Fenced(f"shard {shard} holds checkpoint {stream.revision}, not {revision}")
-        stream.revision = revision + 1
         await self._wait_durable(shard, stream)  # what it covers is not younger than it
-        await self._checkpoints.save(shard, Checkpoint(checkpoint, position, revision + 1))
+        if stream.revision != revision:
+            raise Fenced(f"shard {shard} holds checkpoint {stream.revision}, not {revision}")
+        stream.revision = revision + 1
+        try:
+            await self._checkpoints.save(shard, Checkpoint(checkpoint, position, revision + 1))
+        except OSError as error:
+            stream.revision = revision
+            self._log.raise_for(error, f"checkpoint {revision + 1} of shard {shard} is not kept")
         await self._forget()
         return revision + 1
 
@@ -202,21 +212,21 @@ class StoreJournal:
 
     # --- inside ----------------------------------------------------------------------------------
 
-    async def _repeated(self, shard: int, stream: _Stream, expect: int, name: str) -> int:
-        """The position of an append that was made before; `Fenced` if it was another one."""
-        if stream.last == expect + 1 and stream.last_id == name:
-            await self._wait_durable(shard, stream)
-            return expect + 1
-        following = stream.after(expect)
-        if following and following[0].position == expect + 1 and following[0].id == name:
-            await trio.lowlevel.checkpoint()
-            return following[0].position
-        raise Fenced(f"shard {shard} is at position {stream.last}, not at {expect}")
+    def _put(self, shard: int, stream: _Stream, draft: Draft) -> None:
+        position, begins = stream.last + 1, self._log.ends
+        name, to, data = draft.id, draft.to, draft.data
+        place = self._log.append(Frame(What.RECORD, shard, position, stream.epoch, name, to, data))
+        stream.last, stream.last_id, stream.written = position, name, place
+        stream.waiting.append((Record(position, name, to, data), begins, place))
 
     async def _wait_durable(self, shard: int, stream: _Stream) -> None:
         await self._log.wait_durable(stream.written)
         if stream.reveal(self._log.durable) and shard in self._news:
             self._news.pop(shard).set()
+
+    def _kept(self, shard: int, after: int) -> list[Record]:
+        stream = self._stream(shard)
+        return stream.after(max(after, stream.trimmed))
 
     def _states(self) -> Iterator[Frame]:
         """Where every shard stands, for the head of a segment."""

@@ -8,37 +8,38 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.cluster.journal import MemoryJournal
-from server.cluster.seams import Fenced, Journal, Record
+from server.cluster.seams import Draft, Fenced, Journal, Record
+from tests.server.cluster.drafts import append, append_nowait, read_all
 
 MakeJournal = Callable[[], Journal]
 
 
-def read(journal: Journal, shard: int, after: int = 0) -> list[tuple[str, int | None, bytes]]:
-    return [(record.id, record.to, record.data) for record in journal.read(shard, after)]
+async def read(journal: Journal, shard: int, after: int = 0) -> list[tuple[str, int | None, bytes]]:
+    return [(each.id, each.to, each.data) for each in await read_all(journal, shard, after)]
 
 
 async def test_records_come_back_in_order_without_claims(make_journal: MakeJournal) -> None:
     journal = make_journal()
     position = await journal.claim(1, epoch=1)
-    position = await journal.append(1, b"a", expect=position, id="1")
-    middle = await journal.append(1, b"b", expect=position, id="1.0", to=2)
-    await journal.append(1, b"c", expect=middle, id="2")
-    assert read(journal, 1) == [("1", None, b"a"), ("1.0", 2, b"b"), ("2", None, b"c")]
-    assert read(journal, 1, after=middle) == [("2", None, b"c")]
-    assert read(journal, 2) == [], "shards do not share a stream"
+    position = await append(journal, 1, b"a", expect=position, id="1")
+    middle = await append(journal, 1, b"b", expect=position, id="1.0", to=2)
+    await append(journal, 1, b"c", expect=middle, id="2")
+    assert await read(journal, 1) == [("1", None, b"a"), ("1.0", 2, b"b"), ("2", None, b"c")]
+    assert await read(journal, 1, after=middle) == [("2", None, b"c")]
+    assert await read(journal, 2) == [], "shards do not share a stream"
 
 
 async def test_a_claim_fences_the_former_owner(make_journal: MakeJournal) -> None:
     journal = make_journal()
     old = await journal.claim(1, epoch=3)
-    old = await journal.append(1, b"a", expect=old, id="1")
+    old = await append(journal, 1, b"a", expect=old, id="1")
     new = await journal.claim(1, epoch=4)
     with pytest.raises(Fenced):
-        await journal.append(1, b"late", expect=old, id="2")
-    await journal.append(1, b"b", expect=new, id="2")
+        await append(journal, 1, b"late", expect=old, id="2")
+    await append(journal, 1, b"b", expect=new, id="2")
     with pytest.raises(Fenced):
-        await journal.append(1, b"later", expect=old, id="3")
-    assert read(journal, 1) == [("1", None, b"a"), ("2", None, b"b")]
+        await append(journal, 1, b"later", expect=old, id="3")
+    assert await read(journal, 1) == [("1", None, b"a"), ("2", None, b"b")]
 
 
 @pytest.mark.parametrize("epoch", [1, 2])
@@ -54,13 +55,28 @@ async def test_an_append_may_be_repeated_when_its_outcome_is_unknown(
 ) -> None:
     journal = make_journal()
     start = await journal.claim(1, epoch=1)
-    first = await journal.append(1, b"a", expect=start, id="1")
-    assert await journal.append(1, b"a", expect=start, id="1") == first
-    second = await journal.append(1, b"b", expect=first, id="2")
-    assert await journal.append(1, b"b", expect=first, id="2") == second
-    assert len(read(journal, 1)) == 2, "a repeated append is one record"
+    first = await append(journal, 1, b"a", expect=start, id="1")
+    assert await append(journal, 1, b"a", expect=start, id="1") == first
+    second = await append(journal, 1, b"b", expect=first, id="2")
+    assert await append(journal, 1, b"b", expect=first, id="2") == second
+    assert len(await read(journal, 1)) == 2, "a repeated append is one record"
     with pytest.raises(Fenced):
-        await journal.append(1, b"x", expect=first, id="other")
+        await append(journal, 1, b"x", expect=first, id="other")
+
+
+async def test_a_batch_goes_on_where_an_earlier_try_ended(make_journal: MakeJournal) -> None:
+    journal = make_journal()
+    start = await journal.claim(1, epoch=1)
+    batch = [Draft("7", b"tick"), Draft("7.0", b"ann", 2), Draft("7.1", b"bob", 3)]
+    await journal.append(1, batch[:2], expect=start)
+    last = await journal.append(1, batch, expect=start)
+    assert last == await journal.append(1, batch, expect=start)
+    assert await read(journal, 1) == [("7", None, b"tick"), ("7.0", 2, b"ann"), ("7.1", 3, b"bob")]
+    with pytest.raises(Fenced):
+        await journal.append(1, [batch[0], Draft("8", b"other")], expect=start)
+    with pytest.raises(Fenced):
+        await journal.append(1, [*batch[:2], Draft("8", b"other")], expect=start)
+    assert len(await read(journal, 1)) == 3, "what is refused leaves nothing behind"
 
 
 async def test_a_follower_gets_what_is_addressed_to_it(
@@ -76,13 +92,13 @@ async def test_a_follower_gets_what_is_addressed_to_it(
             if len(got) == count:
                 return
 
-    position = await journal.append(1, b"first", expect=position, id="1.0", to=2)
+    position = await append(journal, 1, b"first", expect=position, id="1.0", to=2)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(follow, 3)
         for number, to in enumerate([3, 2, None, 2]):
             await trio.sleep(1)
-            position = await journal.append(
-                1, bytes([number]), expect=position, id=f"2.{number}", to=to
+            position = await append(
+                journal, 1, bytes([number]), expect=position, id=f"2.{number}", to=to
             )
     assert [record.data for record in got] == [b"first", b"\1", b"\3"]
     again = await anext(aiter(journal.follow(1, 2, after=got[0].position)))
@@ -94,14 +110,14 @@ async def test_trimming_forgets_the_beginning_only(make_journal: MakeJournal) ->
     position = await journal.claim(1, epoch=1)
     positions = []
     for number in range(4):
-        position = await journal.append(1, b"x", expect=position, id=str(number), to=2)
+        position = await append(journal, 1, b"x", expect=position, id=str(number), to=2)
         positions.append(position)
     await journal.trim(1, positions[1])
     await journal.trim(1, positions[0])
-    assert [record.id for record in journal.read(1, 0)] == ["2", "3"]
+    assert [record.id for record in await read_all(journal, 1)] == ["2", "3"]
     assert (await anext(aiter(journal.follow(1, 2, after=0)))).id == "2"
-    await journal.append(1, b"y", expect=position, id="4")
-    assert [record.id for record in journal.read(1, 0)] == ["2", "3", "4"]
+    await append(journal, 1, b"y", expect=position, id="4")
+    assert [record.id for record in await read_all(journal, 1)] == ["2", "3", "4"]
 
 
 async def test_a_checkpoint_is_replaced_by_its_successor_only(make_journal: MakeJournal) -> None:
@@ -137,12 +153,12 @@ def test_one_writer_whatever_three_owners_try(moves: list[tuple[int, str]]) -> N
             name = f"{who}.{number}"
             if who == owner:
                 latest[who] = (expects[who], name)
-                expects[who] = journal.append_nowait(0, b"", expect=expects[who], id=name)
+                expects[who] = append_nowait(journal, b"", expect=expects[who], id=name)
                 accepted.append(name)
             else:
                 with pytest.raises(Fenced):
-                    journal.append_nowait(0, b"", expect=expects[who], id=name)
+                    append_nowait(journal, b"", expect=expects[who], id=name)
         elif who in latest:
             expect, name = latest[who]
-            assert journal.append_nowait(0, b"", expect=expect, id=name) == expect + 1
-    assert [record.id for record in journal.read(0, 0)] == accepted
+            assert append_nowait(journal, b"", expect=expect, id=name) == expect + 1
+    assert [record.id for record in journal.read_nowait(0, 0)] == accepted

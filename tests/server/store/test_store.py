@@ -14,6 +14,7 @@ from server.store.disk import FolderDisk
 from server.store.errors import StoreBroken, StoreDamaged, StoreFull
 from server.store.journal import StoreJournal
 from server.testing.disk import SimulatedDisk
+from tests.server.cluster.drafts import append, read_all
 
 SMALL = 4096  # bytes of a segment
 SHARDS = (0, 1, 2)
@@ -40,8 +41,8 @@ class History:
         data = b"%d:%d:" % (self.shard, number) + chance.randbytes(chance.randrange(200))
         self.written.append(data)
         to = chance.choice([None, None, (self.shard + 1) % 3])
-        self.position = await journal.append(
-            self.shard, data, expect=self.position, id=str(number), to=to
+        self.position = await append(
+            journal, self.shard, data, expect=self.position, id=str(number), to=to
         )
         self.promised = len(self.written)
 
@@ -57,9 +58,9 @@ async def recovered(journal: StoreJournal, shard: int) -> list[bytes]:
     """All that a shard can know again: its checkpoint, and the records behind it."""
     checkpoint = await journal.load(shard)
     if checkpoint is None:
-        return [record.data for record in journal.read(shard, 0)]
+        return [record.data for record in await read_all(journal, shard)]
     known = [bytes.fromhex(line.decode()) for line in checkpoint.data.split(b"\n") if line]
-    return known + [record.data for record in journal.read(shard, checkpoint.position)]
+    return known + [record.data for record in await read_all(journal, shard, checkpoint.position)]
 
 
 async def open_quietly(disk: SimulatedDisk) -> tuple[StoreJournal, list[str]]:
@@ -183,7 +184,7 @@ async def test_outs_are_followed_only_once_they_are_durable(autojump_clock: obje
     async with trio.open_nursery() as nursery:
         nursery.start_soon(take)
         began = trio.current_time()
-        await journal.append(1, b"out", expect=position, id="1.0", to=2)
+        await append(journal, 1, b"out", expect=position, id="1.0", to=2)
     assert taken[0] - began >= 1
 
 
@@ -214,10 +215,10 @@ async def test_after_a_failed_sync_nothing_is_promised(autojump_clock: object) -
     position = await journal.claim(1, 1)
     disk.fails = True
     with pytest.raises(StoreBroken, match="made durable"):
-        await journal.append(1, b"a", expect=position, id="1")
+        await append(journal, 1, b"a", expect=position, id="1")
     disk.fails = False
     with pytest.raises(StoreBroken, match="broke before"):
-        await journal.append(1, b"a", expect=position, id="1")
+        await append(journal, 1, b"a", expect=position, id="1")
 
 
 async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(autojump_clock: object) -> None:
@@ -226,12 +227,12 @@ async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(autojump_clock
     position = await journal.claim(1, 1)
     disk.room = 10
     with pytest.raises(StoreFull, match="no more"):
-        await journal.append(1, b"a" * 50, expect=position, id="1")
-    assert list(journal.read(1, 0)) == []
+        await append(journal, 1, b"a" * 50, expect=position, id="1")
+    assert await read_all(journal, 1) == []
     disk.room = None
-    position = await journal.append(1, b"a" * 50, expect=position, id="1")
+    position = await append(journal, 1, b"a" * 50, expect=position, id="1")
     again, _ = await open_quietly(disk.copy())
-    assert [record.data for record in again.read(1, 0)] == [b"a" * 50]
+    assert [record.data for record in await read_all(again, 1)] == [b"a" * 50]
 
 
 async def test_a_folder_keeps_it(tmp_path: Path) -> None:
@@ -257,7 +258,7 @@ async def test_a_torn_tail_in_a_folder_is_cut_and_told(tmp_path: Path) -> None:
     disk = FolderDisk(tmp_path)
     journal = await StoreJournal.open(disk, pytest.fail)
     position = await journal.claim(1, 1)
-    await journal.append(1, b"kept", expect=position, id="1")
+    await append(journal, 1, b"kept", expect=position, id="1")
     disk.close()
     segment = tmp_path / f"journal-{0:016x}.log"
     with segment.open("ab") as file:
@@ -265,7 +266,7 @@ async def test_a_torn_tail_in_a_folder_is_cut_and_told(tmp_path: Path) -> None:
     said: list[str] = []
     again = FolderDisk(tmp_path)
     journal = await StoreJournal.open(again, said.append)
-    assert [record.data for record in journal.read(1, 0)] == [b"kept"]
+    assert [record.data for record in await read_all(journal, 1)] == [b"kept"]
     assert len(said) == 1
     assert "cut a torn tail of 28 bytes" in said[0]
     assert b"power" not in segment.read_bytes()
