@@ -25,6 +25,7 @@ from server.cluster.bus import MemoryBus
 from server.cluster.directory import MemoryDirectory
 from server.cluster.journal import MemoryJournal
 from server.cluster.seams import Journal
+from server.crowd import BOTS_ACTION, NO_BOTS
 from server.games import load_game
 from server.gateway.service import RunningGateway, run_gateway
 from server.making import ShardMaker, cut_world, gateway_config, listen_config
@@ -175,7 +176,7 @@ async def _run_services(
 def serve_forever(game_name: str, settings: Settings) -> None:
     """Run the game of that name until a signal ends it."""
     configure_logs(settings.log_level, settings.log_format)
-    pages = load_pages(settings) if settings.page else None
+    pages = load_pages(settings, {BOTS_ACTION: NO_BOTS}) if settings.page else None
     trio.run(run_until_signalled, partial(run_process, load_game(game_name), settings, pages=pages))
 
 

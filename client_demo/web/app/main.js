@@ -71,6 +71,7 @@ function frame(startedMs) {
   const now = beganMs / 1000;
   document.body.classList.toggle("split", settings.split && game !== null);
   document.body.classList.toggle("paneled", settings.panel);
+  document.body.classList.toggle("graphed", settings.graphs);
   document.body.classList.toggle("playing", game !== null);
   if (game === null) {
     stages.main.paintEmpty(now);
@@ -87,7 +88,8 @@ function frame(startedMs) {
 
 function showPanel(now) {
   panelDue = now + PANEL_EVERY_S;
-  if (now >= lookDue) {
+  const connected = game.notice(now) === "";
+  if (connected && now >= lookDue) {
     lookDue = now + LOOK_EVERY_S;
     crowd.look();
   }
@@ -101,7 +103,7 @@ function showPanel(now) {
     graphs: settings.graphs,
     bots: crowd.bots,
     refusal: crowd.refusal,
-    connected: game.notice(now) === "",
+    connected,
     delayMs: game.delayMs,
     delayNowMs: (game.client.timeline?.delayS ?? 0) * 1000,
   });
