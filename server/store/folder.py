@@ -21,6 +21,7 @@ import trio
 from server.store.disk import FolderDisk
 from server.store.errors import StoreBusy, StoreDamaged, StoreMismatch
 from server.store.journal import StoreJournal
+from server.store.log import SEGMENT_BYTES
 
 __all__ = ["open_store"]
 
@@ -36,6 +37,7 @@ async def open_store(
     report: Callable[[str], None],
     *,
     durable: bool = True,
+    segment_bytes: int = SEGMENT_BYTES,
 ) -> AsyncIterator[StoreJournal]:
     """The journal in `folder`, which is made if it is not there, for as long as the block runs.
 
@@ -46,13 +48,29 @@ async def open_store(
     with _locked(folder):
         disk = FolderDisk(folder, durable=durable)
         try:
-            await _check_world(disk, folder, world)
-            journal = await StoreJournal.open(disk, report)
+            journal = await _open(disk, folder, world, report, segment_bytes)
             yield journal
             with trio.CancelScope(shield=True), trio.move_on_after(_CLOSE_S):
                 await journal.close()
         finally:
             disk.close()
+
+
+async def _open(
+    disk: FolderDisk,
+    folder: Path,
+    world: Mapping[str, object],
+    report: Callable[[str], None],
+    segment_bytes: int,
+) -> StoreJournal:
+    try:
+        await _check_world(disk, folder, world)
+        return await StoreJournal.open(disk, report, segment_bytes=segment_bytes)
+    except StoreDamaged as error:
+        raise StoreDamaged(
+            f"the store {str(folder)!r} is not used: {error}. Nothing in it was changed; put a "
+            "copy of it back, or begin anew in another folder"
+        ) from error
 
 
 @contextmanager
@@ -84,9 +102,9 @@ async def _check_world(disk: FolderDisk, folder: Path, world: Mapping[str, objec
     try:
         kept = json.loads(disk.read(_WORLD))
     except ValueError as error:
-        raise StoreDamaged(f"{_WORLD} in {str(folder)!r} is damaged: {error}") from None
+        raise StoreDamaged(f"{_WORLD} is damaged: {error}") from None
     if not isinstance(kept, dict):
-        raise StoreDamaged(f"{_WORLD} in {str(folder)!r} is damaged: it is no table")
+        raise StoreDamaged(f"{_WORLD} is damaged: it is no table")
     names = [name for name in {**wanted, **kept} if wanted.get(name) != kept.get(name)]
     if names:
         differences = "; ".join(
