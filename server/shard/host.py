@@ -54,6 +54,7 @@ from server.shard.replication import Replication
 from server.shard.saved import Saved
 from server.shard.schedule import FULL_SPEED
 from server.shard.sessions import Session, SessionTable
+from server.shard.showing import Showing
 from sim.engine import Export, InputIn, TickInput, TickOutput
 from sim.game import Game
 from sim.ghosts import Ghosts as GhostColumns
@@ -321,6 +322,22 @@ class Shard:
         Raises DivergenceError if it leads elsewhere than it did.
         """
         return self._recall.replay(record)
+
+    def be_shown(self) -> None:
+        """From now on `replay` keeps what `show` needs."""
+        self._recall.showing = Showing(
+            self.world,
+            handoff=self._handoff,
+            newsroom=self._newsroom,
+            replication=self._replication,
+            framer=self._framer,
+        )
+
+    def show(self, tick: int, dilation: int = FULL_SPEED) -> None:
+        """Publish the state after the step that was replayed last as the frame of `tick`."""
+        assert self._recall.showing is not None, "after be_shown"
+        frame = self._recall.showing.frame(tick, dilation)
+        self._bus.publish(frame_subject(self.config.world, self.id), frame.encode())
 
     def go_on(self) -> None:
         """Nothing more is replayed: the next thing is a tick."""

@@ -54,6 +54,10 @@ class Checkpoints:
         kept = self._shelf(shard).kept
         return kept[-1] if kept else None
 
+    def kept(self, shard: int) -> list[Checkpoint]:
+        """All that are whole, oldest first."""
+        return list(self._shelf(shard).kept)
+
     def lacks(self, shard: int) -> bool:
         """Whether all checkpoints that a shard has are damaged."""
         has = any(name.startswith(f"{_PREFIX}{shard}-") for name in self._damaged)
