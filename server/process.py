@@ -10,7 +10,7 @@ Must not know: what services do inside.
 
 import secrets
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -36,6 +36,9 @@ from server.observe.garbage import Garbage, few_collections
 from server.observe.intervals import Intervals
 from server.observe.logs import configure_logs
 from server.page import load_pages, page_url
+from server.recording.pieces import RecordingError
+from server.recording.recorder import RecordedJournal, Recorder, record_into
+from server.recording.recording import About
 from server.settings import Settings, SettingsError
 from server.shard.host import Shard, ShardConfig
 from server.shard.schedule import Schedule
@@ -77,29 +80,50 @@ async def run_process(
     counting: bool = False,
     on_tick: Callable[[int], None] = lambda _: None,
     pages: Pages | None = None,
+    recorder: tuple[Recorder, str] | None = None,
     task_status: trio.TaskStatus[Process] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run `game` as `settings` say until it is shut down or cancelled.
 
     `counting` keeps every entity's id for a census. `on_tick` is called after all shards stepped.
-    `pages` are what browsers get on the same port.
+    `pages` are what browsers get on the same port. `recorder` is given what happens, and the name
+    of the game's module.
     Error handling: raises SettingsError when the world cannot be cut so, ListenError when the
     address cannot be had, JournalError when the store cannot be used, DivergenceError when it does
     not lead where it did.
     """
     schema = Schema.from_data(game.describe())
     geometry = _geometry(schema, settings)
-    async with _open_journal(game, geometry, settings) as (journal, directory):
+    identity = _identity(game, geometry, settings)
+    async with _open_journal(identity, settings) as (kept, directory):
+        journal = kept if recorder is None else RecordedJournal(kept, recorder[0])
         bus = MemoryBus()
+        # What is kept or recorded says at every tick what it led to.
+        compared = bool(settings.store) or recorder is not None
         owned = await _own_all(
-            partial(_make_shard, game, schema, geometry, bus, settings, counting),
+            partial(_make_shard, game, schema, geometry, bus, settings, counting, compared),
             geometry,
             settings,
             directory,
             journal,
         )
+        if recorder is not None:
+            _begin_recording(*recorder, game, identity, owned)
         world = _World(game, schema, geometry, bus, journal, owned)
         await _run_services(world, settings, on_tick, pages, task_status)
+
+
+def _begin_recording(
+    recorder: Recorder,
+    module: str,
+    game: Game,
+    identity: Mapping[str, object],
+    owned: Iterable[OwnedShard],
+) -> None:
+    """A world that a store has kept is recorded from its checkpoints on."""
+    shards = [each.shard for each in owned]
+    starts = {shard.id: shard.checkpoint() for shard in shards if shard.world.tick}
+    recorder.begin(About(module, game.code, identity), starts)
 
 
 @attrs.frozen
@@ -167,18 +191,36 @@ async def _run_services(
             task_status.started(Process(node, gateway, intervals, url, page, settings.drain_s))
 
 
-def serve_forever(game_name: str, settings: Settings) -> None:
-    """Run the game of that name until a signal ends it."""
+def serve_forever(game_name: str, settings: Settings, record: Path | None = None) -> None:
+    """Run the game of that name until a signal ends it, and record it into a file, if one is named.
+
+    Raises RecordingError when nothing can be written there; and at the end, when the recording
+    ended before the world did.
+    """
     configure_logs(settings.log_level, settings.log_format)
     pages = load_pages(settings) if settings.page else None
-    trio.run(_serve, load_game(game_name), settings, pages)
+    trio.run(_serve, game_name, load_game(game_name), settings, pages, record)
 
 
-async def _serve(game: Game, settings: Settings, pages: Pages | None) -> None:
+async def _serve(
+    game_name: str, game: Game, settings: Settings, pages: Pages | None, record: Path | None
+) -> None:
+    run = partial(run_process, game, settings, pages=pages)
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-            process = await nursery.start(partial(run_process, game, settings, pages=pages))
-            nursery.start_soon(_end_on_signal, signals, process, nursery.cancel_scope)
+        if record is None:
+            await _run_until(signals, run)
+            return
+        async with record_into(record) as recorder:
+            await _run_until(signals, partial(run, recorder=(recorder, game_name)))
+    if recorder.failure:
+        raise RecordingError(f"{record.name} ends before the world did: {recorder.failure}")
+    _log.info("recorded", file=str(record), ticks=recorder.last)
+
+
+async def _run_until(signals: AsyncIterator[int], run: Callable[..., Awaitable[None]]) -> None:
+    async with trio.open_nursery() as nursery:
+        process = await nursery.start(run)
+        nursery.start_soon(_end_on_signal, signals, process, nursery.cancel_scope)
 
 
 async def _end_on_signal(
@@ -210,15 +252,9 @@ def _geometry(schema: Schema, settings: Settings) -> Geometry:
         raise SettingsError(f"shards: {error}") from None
 
 
-@asynccontextmanager
-async def _open_journal(
-    game: Game, geometry: Geometry, settings: Settings
-) -> AsyncIterator[tuple[Journal, MemoryDirectory]]:
-    """The journal that the settings ask for, and a directory whose epochs are newer than its."""
-    if not settings.store:
-        yield MemoryJournal(), MemoryDirectory(trio.current_time)
-        return
-    identity = {
+def _identity(game: Game, geometry: Geometry, settings: Settings) -> Mapping[str, object]:
+    """What makes a kept world this one."""
+    return {
         "world": settings.world,
         "game": game.name,
         "seed": settings.seed,
@@ -226,6 +262,16 @@ async def _open_journal(
         "shards": settings.shards,
         "geometry": geometry.to_data(),
     }
+
+
+@asynccontextmanager
+async def _open_journal(
+    identity: Mapping[str, object], settings: Settings
+) -> AsyncIterator[tuple[Journal, MemoryDirectory]]:
+    """The journal that the settings ask for, and a directory whose epochs are newer than its."""
+    if not settings.store:
+        yield MemoryJournal(), MemoryDirectory(trio.current_time)
+        return
 
     def report(what: str) -> None:
         _log.warning("store", report=what)
@@ -263,7 +309,8 @@ def _make_shard(
     geometry: Geometry,
     bus: MemoryBus,
     settings: Settings,
-    counting: bool,  # noqa: FBT001 - bound by keyword below
+    counting: bool,  # noqa: FBT001 - bound by `partial`
+    compared: bool,  # noqa: FBT001 - as above
     shard: int,
     epoch: int,
     saved: bytes | None,
@@ -277,7 +324,7 @@ def _make_shard(
         geometry=geometry,
         grace_ticks=round(settings.resume_grace_s * schema.hz),
         counting=counting,
-        digests_every=1 if kept else 0,
+        digests_every=1 if compared else 0,
         checkpoint_every=round(settings.checkpoint_every_s * schema.hz) if kept else 0,
     )
     return Shard(game, schema, bus, config, saved)

@@ -10,6 +10,7 @@ Must not know: shards, trio.
 import heapq
 import io
 import json
+import shutil
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -193,10 +194,15 @@ class Recording:
                 if piece.kind is Kind.RECORDS:
                     yield _records(piece)
 
-    def save(self, path: Path) -> None:
-        """Write it into a file."""
+    def copy(self, target: BinaryIO) -> None:
+        """Write all of it into another file."""
         with self._opened() as file:
-            path.write_bytes(file.read())
+            shutil.copyfileobj(file, target)
+
+    def save(self, path: Path) -> None:
+        """Write all of it into a file of that name."""
+        with path.open("wb") as target:
+            self.copy(target)
 
 
 @contextmanager

@@ -57,13 +57,11 @@ class DivergedError(Exception):
 class Replayer:
     """The shards of a recording, at `tick`; `steps` were taken so far, `compared` of them checked.
 
-    With `shown`, `show` publishes the shards' frames on `bus`. Raises OtherCodeError, and
-    RecordingDamaged when a checkpoint is none.
+    Shards that are to be shown (`Shard.be_shown`) publish their frames on `bus`. Raises
+    OtherCodeError, and RecordingDamaged when a checkpoint is none.
     """
 
-    def __init__(
-        self, game: Game, recording: Recording, *, bus: Bus | None = None, shown: bool = False
-    ) -> None:
+    def __init__(self, game: Game, recording: Recording, bus: Bus | None = None) -> None:
         about = recording.about
         _check_code(game, about.code, "")
         self._game = game
@@ -90,8 +88,6 @@ class Replayer:
             except (SavedError, EngineError) as error:
                 raise RecordingDamaged(f"{self._name}: of shard {shard}, {error}") from error
             made.retire()  # nobody asks anything of the past
-            if shown:
-                made.be_shown()
             self.shards[shard] = made
             self._waiting[shard] = deque()
         # The first moment at which all shards are there.

@@ -65,6 +65,10 @@ class Framer:
         self._base = frame.tick
         return frame
 
+    def begin_anew(self) -> None:
+        """Have the next frame stand on nothing, as if it were the first one."""
+        self._base = 0
+
     def repeat(self, frame: Frame, *, since: int, cells: Sequence[int], gateway: str) -> Frame:
         """The moment of `frame` once more, for a receiver that holds tick `since` (0: nothing).
 

@@ -339,6 +339,10 @@ class Shard:
         frame = self._recall.showing.frame(tick, dilation)
         self._bus.publish(frame_subject(self.config.world, self.id), frame.encode())
 
+    def begin_anew(self) -> None:
+        """The next frame stands on nothing: somebody has missed one."""
+        self._framer.begin_anew()
+
     def go_on(self) -> None:
         """Nothing more is replayed: the next thing is a tick."""
         self._recall.go_on()
