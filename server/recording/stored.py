@@ -1,7 +1,8 @@
-"""A recording of what a store still holds, from the oldest checkpoint that its records go back to.
+"""A recording of what a store still holds, as far back as its records go.
 
-A store keeps the records since the older of each shard's two checkpoints, or since the beginning
-while there are not so many. Shards may begin at different ticks: each has its own checkpoint.
+A store keeps the records since the older of each shard's two checkpoints, and often some before; a
+young one all of them. Shards may begin at different ticks: each has a checkpoint of its own, or
+none where it is all there from the seed on.
 
 Error handling: JournalError as of a store; RecordingError when nothing in it can be replayed.
 Must not know: how a store lies on its disk.

@@ -1,10 +1,13 @@
 /**
- * More bots, for who runs `shoal demo`: the server has the action, or it does not.
+ * More bots, for who runs `shoal demo`.
  *
  * Must not know: the page.
  */
 
-const ADDRESS = "demo/bots";
+import { ask, wish } from "./actions.js";
+
+/** Where a server has them. */
+export const BOTS = "demo/bots";
 
 /** The bots of a demo. */
 export class Crowd {
@@ -17,28 +20,13 @@ export class Crowd {
 
   /** Ask how many there are. */
   async look() {
-    try {
-      const answer = await fetch(ADDRESS);
-      this.bots = answer.ok ? await answer.json() : null;
-    } catch {
-      // The server is away; what was known stays.
-    }
+    this.bots = (await ask(BOTS)) ?? this.bots; // if the server is away, what was known stays
   }
 
   /** Ask for more of them. @param {number} count */
   async grow(count) {
-    const request = {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ count }),
-    };
-    try {
-      const answer = await fetch(ADDRESS, request);
-      const told = await answer.text();
-      this.refusal = answer.ok ? "" : told.trim();
-      if (answer.ok) this.bots = JSON.parse(told);
-    } catch {
-      this.refusal = "the server cannot be reached";
-    }
+    const { told, refusal } = await wish(BOTS, { count });
+    this.refusal = refusal;
+    if (told !== null) this.bots = told;
   }
 }
