@@ -28,7 +28,7 @@ from server.cluster.seams import Bus, Subscription
 from server.gateway.core import GatewayConfig
 from server.gateway.service import RunningGateway, run_gateway
 from server.net.binding import authority
-from server.net.listen import ListenConfig
+from server.net.listen import ListenConfig, listen
 from server.net.pages import Pages
 from server.page import page_url
 from server.recording.recording import Recording
@@ -132,9 +132,9 @@ async def run_player(
                 config,
                 bus=bus,
                 schedule=schedule,
-                host=settings.host,
-                port=settings.port,
-                listen_config=listen_config,
+                listen=partial(
+                    listen, host=settings.host, port=settings.port, config=listen_config
+                ),
                 owners={number: shard.table for number, shard in replayer.shards.items()},
             )
         )
