@@ -112,11 +112,11 @@ async def _take_keys(scope: trio.CancelScope, deck: "Deck | None") -> None:
 
 
 class Deck:
-    """Whoever plays what is watched, at the other end of a stream."""
+    """Whoever plays what is watched, at the other end of a stream; `line` is what it said last."""
 
     def __init__(self, descriptor: int) -> None:
         self._stream = trio.lowlevel.FdStream(descriptor)
-        self._line = ""
+        self.line = ""
 
     async def hear(self, scope: trio.CancelScope) -> None:
         """Take lines until the other end is closed, and then end all."""
@@ -124,7 +124,7 @@ class Deck:
         async for chunk in self._stream:
             *lines, rest = (rest + chunk).split(b"\n")
             if lines:
-                self._line = lines[-1].decode("utf-8", "replace")
+                self.line = lines[-1].decode("utf-8", "replace")
         scope.cancel()
 
     async def press(self, keys: str) -> None:
@@ -134,7 +134,7 @@ class Deck:
 
     def facts(self) -> Iterator[str]:
         """What is told at the bottom, and which keys there are."""
-        yield self._line
+        yield self.line
         yield "space pauses"
         yield "+ - 1 2 4 8 speed"
         yield ". one tick"

@@ -11,6 +11,7 @@ Must not know: trio, gateways, files.
 """
 
 from collections import deque
+from collections.abc import Collection
 from typing import Final
 from zlib import crc32
 
@@ -23,7 +24,7 @@ from server.shard import limits
 from server.shard.host import Shard, ShardConfig
 from server.shard.record import RecordError, TickRecord
 from server.shard.saved import SavedError
-from server.shard.schedule import FULL_SPEED
+from server.shard.showing import Showing
 from sim.errors import EngineError
 from sim.game import Game
 from sim.replay import DivergenceError
@@ -57,8 +58,8 @@ class DivergedError(Exception):
 class Replayer:
     """The shards of a recording, at `tick`; `steps` were taken so far, `compared` of them checked.
 
-    Shards that are to be shown (`Shard.be_shown`) publish their frames on `bus`. Raises
-    OtherCodeError, and RecordingDamaged when a checkpoint is none.
+    After `be_shown`, `show` publishes frames on `bus`. Raises OtherCodeError, and RecordingDamaged
+    when a checkpoint is none.
     """
 
     def __init__(self, game: Game, recording: Recording, bus: Bus | None = None) -> None:
@@ -66,6 +67,8 @@ class Replayer:
         _check_code(game, about.code, "")
         self._game = game
         self._name = recording.name
+        self._world = about.world
+        self._showings: dict[int, Showing] = {}
         self._pieces = recording.pieces()
         self._waiting: dict[int, deque[TickRecord]] = {}
         self._read_to = 0
@@ -109,10 +112,17 @@ class Replayer:
                 self._step(shard, record)
         self.tick = max(self.tick, tick)
 
-    def show(self, tick: int, dilation: int = FULL_SPEED) -> None:
-        """Publish the moment as the frames of `tick`, which only has to be above the last one."""
-        for shard in self.shards.values():
-            shard.show(tick, dilation)
+    def be_shown(self) -> None:
+        """From now on steps are taken so that they can be shown."""
+        self._showings = {number: shard.be_shown() for number, shard in self.shards.items()}
+
+    def show(self, tick: int, anew: Collection[int] = ()) -> None:
+        """Publish the moment as the frames of `tick`, which only has to be above the last one.
+
+        `anew` are the shards of which somebody has missed a frame.
+        """
+        for number, showing in self._showings.items():
+            showing.show(self._world, tick, anew=number in anew)
 
     # --- inside ----------------------------------------------------------------------------------
 

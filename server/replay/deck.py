@@ -11,7 +11,6 @@ from typing import Final
 import attrs
 
 from server.net.action import Action, Told
-from server.shard.schedule import FULL_SPEED
 
 __all__ = ["REPLAY_ACTION", "SPEEDS", "Deck"]
 
@@ -36,21 +35,19 @@ class Deck:
     speed: float = 1.0
     paused: bool = False
     _single: int = 0
+    _owed: float = 0.0  # of a tick, at a speed below 1
 
     @property
     def ended(self) -> bool:
         """Whether nothing is left to play."""
         return self.tick >= self.last
 
-    @property
-    def permille(self) -> int:
-        """Which share of all slots has a tick, as an overloaded world announces it."""
-        return min(round(self.speed * FULL_SPEED), FULL_SPEED)
-
     def due(self) -> int:
         """How many ticks the present slot has; single ones that were asked for are done then."""
-        ahead = self._single if self.paused else max(int(self.speed), 1)
+        self._owed = self._single if self.paused else self._owed + self.speed
         self._single = 0
+        ahead = int(self._owed)
+        self._owed -= ahead
         return min(ahead, self.last - self.tick)
 
     # --- what may be asked for -------------------------------------------------------------------

@@ -107,8 +107,7 @@ async def run_player(
     schema, about = Schema.from_data(game.describe()), recording.about
     began_s = trio.current_time() + FIRST_AFTER_S
     schedule = Schedule(began_s - replayer.tick / schema.hz, schema.hz)
-    for shard in replayer.shards.values():
-        shard.be_shown()
+    replayer.be_shown()
     config = GatewayConfig(
         name=f"gateway-{secrets.token_hex(4)}",
         world=about.world,
@@ -149,16 +148,14 @@ async def run_player(
 async def _play(replayer: Replayer, deck: Deck, schedule: Schedule, desk: "_Desk") -> None:
     ticker = Ticker(schedule, last=replayer.tick)
     while True:
-        slot = ticker.next_slot(trio.current_time(), deck.permille)
+        slot = ticker.next_slot(trio.current_time())
         await trio.sleep_until(slot.begins_s)
         for _ in range(deck.due()):
             replayer.advance(deck.tick + 1)
             deck.tick += 1
             if trio.current_time() > slot.begins_s + BUSY / schedule.hz:
                 break
-        for shard in desk.take():
-            replayer.shards[shard].begin_anew()
-        replayer.show(slot.tick, deck.permille)
+        replayer.show(slot.tick, anew=desk.take())
 
 
 class _Desk:

@@ -327,25 +327,12 @@ class Shard:
         """
         return self._recall.replay(record)
 
-    def be_shown(self) -> None:
-        """From now on `replay` keeps what `show` needs."""
+    def be_shown(self) -> Showing:
+        """From now on `replay` keeps what the frames need that this makes."""
         self._recall.showing = Showing(
-            self.world,
-            handoff=self._handoff,
-            newsroom=self._newsroom,
-            replication=self._replication,
-            framer=self._framer,
+            self.world, self._bus, self._handoff, self._newsroom, self._replication, self._framer
         )
-
-    def show(self, tick: int, dilation: int = FULL_SPEED) -> None:
-        """Publish the state after the step that was replayed last as the frame of `tick`."""
-        assert self._recall.showing is not None, "after be_shown"
-        frame = self._recall.showing.frame(tick, dilation)
-        self._bus.publish(frame_subject(self.config.world, self.id), frame.encode())
-
-    def begin_anew(self) -> None:
-        """The next frame stands on nothing: somebody has missed one."""
-        self._framer.begin_anew()
+        return self._recall.showing
 
     def go_on(self) -> None:
         """Nothing more is replayed: the next thing is a tick."""

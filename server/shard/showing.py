@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from protocol.frame import Frame
+from server.cluster.seams import Bus
 from server.shard.framing import Framer
 from server.shard.guests import GuestBatch, select
 from server.shard.handoff import Handoff
+from server.shard.mail import frame_subject
 from server.shard.newsroom import Newsroom
 from server.shard.replication import Replication
+from server.shard.schedule import FULL_SPEED
 from sim.engine import TickOutput
 from sim.world import World
 
@@ -32,13 +34,14 @@ class Showing:
     def __init__(
         self,
         world: World,
-        *,
+        bus: Bus,
         handoff: Handoff,
         newsroom: Newsroom,
         replication: Replication,
         framer: Framer,
     ) -> None:
         self._world = world
+        self._bus = bus
         self._handoff = handoff
         self._newsroom = newsroom
         self._replication = replication
@@ -64,10 +67,16 @@ class Showing:
                 shards = np.array([to[entity] for entity in rows.ids[places].tolist()])
                 self._handoff.guests.add(GuestBatch(tick, kind, shards, select(rows, places)))
 
-    def frame(self, tick: int, dilation: int) -> Frame:
-        """The moment after the newest step, as the frame of `tick`."""
-        world, handoff = self._world, self._handoff
-        exports = [world.export(kind) for kind in self._kinds]
-        released, _ = handoff.release(world.tick - 1)
-        self._replication.write(tick, world.step, exports, handoff.guests, released)
-        return self._framer.frame([], self._newsroom.take(), dilation)
+    def show(self, world: str, tick: int, *, anew: bool = False) -> None:
+        """Publish the moment after the newest step as the frame of `tick`; `world` is its name.
+
+        `anew`: it stands on nothing, since somebody has missed one.
+        """
+        state, handoff = self._world, self._handoff
+        exports = [state.export(kind) for kind in self._kinds]
+        released, _ = handoff.release(state.tick - 1)
+        self._replication.write(tick, state.step, exports, handoff.guests, released)
+        if anew:
+            self._framer.begin_anew()
+        frame = self._framer.frame([], self._newsroom.take(), FULL_SPEED)
+        self._bus.publish(frame_subject(world, frame.shard), frame.encode())

@@ -1,9 +1,14 @@
 """Recording and replaying, as a person does it: a world runs, is recorded, watched and verified."""
 
+import fcntl
 import json
+import os
+import pty
 import re
 import signal
+import struct
 import subprocess
+import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -195,3 +200,35 @@ def test_it_begins_where_it_is_told_and_ends_by_itself(sea: Path) -> None:
     assert "from-tick: sea.shoal ends at tick 100" in result.stderr
     result = run("replay", str(sea), "--port", "0", "--no-page", "--seconds", "0.5")
     assert result.returncode == 0
+
+
+def test_on_a_terminal_there_is_a_map_with_keys(sea: Path) -> None:
+    terminal, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 160, 0, 0))
+    command = [*SHOAL, "replay", str(sea), "--port", "0", "--speed", "0.25"]
+    environment = {**os.environ, "TERM": "xterm-256color"}
+    with subprocess.Popen(
+        command, stdin=inside, stdout=inside, stderr=inside, cwd=sea.parent, env=environment
+    ) as replay:
+        os.close(inside)
+        shown = ""
+
+        def until(text: str) -> None:
+            nonlocal shown
+            while text not in shown:  # the test's own timeout bounds it
+                shown += os.read(terminal, 65536).decode("utf-8", "replace")
+
+        try:
+            until("playing 0.25x")
+            until("lanterns")
+            os.write(terminal, b" ")
+            until("paus")  # only what differs is written
+            os.write(terminal, b"8 ")
+            until("ended 8x")
+            os.write(terminal, b"q")
+            until("\x1b[?1049l")  # the terminal is as it was
+            assert replay.wait(START_S) == 0
+        finally:
+            replay.kill()
+            os.close(terminal)
+    assert "Traceback" not in shown

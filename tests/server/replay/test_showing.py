@@ -54,8 +54,7 @@ class Theatre:
 def theatre(game, recording) -> Theatre:
     bus = MemoryBus()
     replayer = Replayer(game, recording, bus)
-    for shard in replayer.shards.values():
-        shard.be_shown()
+    replayer.be_shown()
     schema, about = Schema.from_data(game.describe()), recording.about
     config = GatewayConfig(
         name="g",
@@ -139,8 +138,8 @@ def test_a_frame_that_was_missed_is_made_good(theatre) -> None:
     theatre.slot += 1
     theatre.replayer.show(theatre.slot)
     theatre.frames.take_nowait()  # and is gone
-    for shard in theatre.replayer.shards.values():
-        shard.begin_anew()
+    theatre.slot += 1
+    theatre.replayer.show(theatre.slot, anew=theatre.replayer.shards)
     for _ in range(10):
         theatre.show(1)
     check(watcher, theatre.replayer)
