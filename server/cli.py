@@ -168,8 +168,12 @@ def replay(
     from server.replay import command  # noqa: PLC0415 - --help stays fast
 
     if verify:
+        if from_tick or seconds is not None or exit_:
+            raise SettingsError("verify: it takes all of a recording, and ends by itself")
         command.run_verify(source, game, json_line=json)
         return
+    if json:
+        raise SettingsError("json: only --verify has something to say in JSON")
     settings = Settings(host=host, port=port, page=page, origins=origins)
     plan = command.Plan(speed=speed, from_tick=from_tick, seconds=seconds, exits=exit_)
     command.run_replay(source, game, settings, plan)

@@ -46,6 +46,11 @@ def test_one_looks_on_and_pauses_and_steps_and_speeds_up(player: Player, recordi
             assert int(deck.locator(".place").inner_text().split()[-1]) == 1 + int(
                 before.split()[-1]
             )
+            player.press("k")
+            dropped = player.until(lambda stats: bool(stats["notice"]))
+            back = player.until(lambda stats: stats["snapshots"] > dropped["snapshots"] + 10)
+            assert back["notice"] == "", "one looks on again"
+            assert back["visible"] > 100
             for _ in range(5):
                 deck.get_by_role("button", name="faster").click()
                 page.wait_for_timeout(200)

@@ -62,6 +62,8 @@ def test_every_setting_is_a_flag_a_variable_and_has_help() -> None:
         (["replay", "test_cli.py"], "test_cli.py: it is no recording of this version"),
         (["replay", "gateway"], "is no store: there is no world.json in it"),
         (["replay", "test_cli.py", "--speed", "3"], "speed: 3 is not one of 0.25, 0.5, 1, 2, 4, 8"),
+        (["replay", "test_cli.py", "--json"], "json: only --verify"),
+        (["replay", "test_cli.py", "--verify", "--seconds", "3"], "verify: it takes all of"),
         (["record", "test_cli.py", "--port", "0"], "'test_cli.py' is there already"),
         (["nonsense"], "nonsense"),
     ],

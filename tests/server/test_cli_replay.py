@@ -71,7 +71,8 @@ def running(*arguments: str, cwd: Path) -> Iterator[subprocess.Popen[str]]:
 def until_tick(process: subprocess.Popen[str], seconds: float) -> None:
     """Let a server run for so long since it says that it serves, and end it well."""
     assert process.stderr is not None
-    assert json.loads(process.stderr.readline())["event"] == "serving"
+    while json.loads(process.stderr.readline())["event"] != "serving":
+        pass
     try:
         process.wait(seconds)
     except subprocess.TimeoutExpired:
@@ -106,6 +107,15 @@ def test_a_world_is_recorded_and_verified_and_its_store_too(tmp_path: Path) -> N
     result = run("replay", "kept", "--verify", cwd=tmp_path)
     assert result.returncode == 2
     assert "is of the game 'pond', and sim.games.lanterns:game is 'lanterns'" in result.stderr
+
+    with running("record", "again.shoal", "pond:game", *flags, cwd=tmp_path) as server:
+        until_tick(server, 1)
+    result = run("replay", "again.shoal", "--verify", "--json", cwd=tmp_path)
+    assert json.loads(result.stdout)["identical"], (
+        "a world that goes on is recorded from where it was"
+    )
+    recordings = [Recording.open(tmp_path / name) for name in ("run.shoal", "again.shoal")]
+    assert recordings[0].last < recordings[1].first
 
     pond(tmp_path, hop="0.5")
     result = run("replay", "run.shoal", "--verify", cwd=tmp_path)
