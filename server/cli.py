@@ -13,17 +13,21 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 
+from server.cluster.nats.errors import EngineError
+from server.cluster.nats.settings import EngineSettings
 from server.cluster.seams import JournalError
 from server.games import DEFAULT_GAME, GameNotFoundError
 from server.net.listen import ListenError
 from server.net.pages import PagesError
 from server.recording.pieces import RecordingError
+from server.roles.errors import NoWorldError
 from server.settings import Settings, SettingsError
 
 __all__ = ["build_app", "main"]
 
 CONFIG_DEFAULT = Path("shoal.toml")
 _DEFAULTS = Settings()
+_ENGINE_DEFAULTS = EngineSettings()
 
 
 class ConfigNotFoundError(Exception):
@@ -38,6 +42,8 @@ _MENDABLE = (
     ConfigNotFoundError,
     JournalError,
     RecordingError,
+    EngineError,
+    NoWorldError,
 )
 
 
@@ -66,7 +72,7 @@ def build_app(config: Path | None = None) -> App:
             use_commands_as_keys=False,
         ),
     )
-    for command in (serve, record, demo):
+    for command in (serve, record, demo, node, gateway):
         app.command(App(name=command.__name__, default_command=command, config=sources))
     app.command(App(name="replay", default_command=replay, config=sources[0]))
     for entry in entry_points(group="shoal.commands"):
@@ -177,6 +183,47 @@ def replay(
     settings = Settings(host=host, port=port, page=page, origins=origins)
     plan = command.Plan(speed=speed, from_tick=from_tick, seconds=seconds, exits=exit_)
     command.run_replay(source, game, settings, plan)
+
+
+def node(
+    game: str = DEFAULT_GAME,
+    /,
+    *,
+    name: str = "",
+    settings: Settings = _DEFAULTS,
+    engine: EngineSettings = _ENGINE_DEFAULTS,
+) -> None:
+    """Run shards of a world that many processes share, until Ctrl-C hands them over.
+
+    Parameters
+    ----------
+    game
+        The game, as module:variable; the current folder is searched too.
+    name
+        What the node is called; by default this machine's name and a number.
+    """
+    from server.roles.node import node_forever  # noqa: PLC0415 - --help stays fast
+
+    node_forever(game, settings, engine, name)
+
+
+def gateway(
+    game: str = DEFAULT_GAME,
+    /,
+    *,
+    settings: Settings = _DEFAULTS,
+    engine: EngineSettings = _ENGINE_DEFAULTS,
+) -> None:
+    """Hold client links of a world that many processes share, until Ctrl-C sends them elsewhere.
+
+    Parameters
+    ----------
+    game
+        The game, as module:variable; the current folder is searched too.
+    """
+    from server.roles.gateway import gateway_forever  # noqa: PLC0415 - --help stays fast
+
+    gateway_forever(game, settings, engine)
 
 
 def demo(

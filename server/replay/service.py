@@ -25,10 +25,10 @@ from protocol.errors import CloseCode
 from protocol.schema import Schema
 from server.cluster.bus import MemoryBus
 from server.cluster.seams import Bus, Subscription
-from server.gateway.core import GatewayConfig
 from server.gateway.service import RunningGateway, run_gateway
+from server.making import gateway_config, listen_config
 from server.net.binding import authority
-from server.net.listen import ListenConfig, listen
+from server.net.listen import listen
 from server.net.pages import Pages
 from server.page import page_url
 from server.recording.recording import Recording
@@ -108,20 +108,12 @@ async def run_player(
     began_s = trio.current_time() + FIRST_AFTER_S
     schedule = Schedule(began_s - replayer.tick / schema.hz, schema.hz)
     replayer.be_shown()
-    config = GatewayConfig(
-        name=f"gateway-{secrets.token_hex(4)}",
+    name = f"gateway-{secrets.token_hex(4)}"
+    config = attrs.evolve(
+        gateway_config(name, schema, about.geometry, settings),
         world=about.world,
-        schema=schema,
-        geometry=about.geometry,
-        clients_max=settings.clients_max,
         client_bytes_per_s=CLIENT_BYTES_PER_S,
         reveal=True,
-    )
-    listen_config = ListenConfig(
-        origins=settings.origins,
-        clients_max=settings.clients_max,
-        clients_per_address_max=settings.clients_per_address_max,
-        pages=pages,
     )
     desk = _Desk(bus, about.world, tuple(replayer.shards))
     async with trio.open_nursery() as nursery:
@@ -132,7 +124,10 @@ async def run_player(
                 bus=bus,
                 schedule=schedule,
                 listen=partial(
-                    listen, host=settings.host, port=settings.port, config=listen_config
+                    listen,
+                    host=settings.host,
+                    port=settings.port,
+                    config=listen_config(settings, pages),
                 ),
                 owners={number: shard.table for number, shard in replayer.shards.items()},
             )

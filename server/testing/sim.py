@@ -22,6 +22,7 @@ from server.recording.recording import About, Kept, Recording, RecordingWriter, 
 from server.recording.replayer import checksum_of, replay
 from server.shard.census import Tally
 from server.shard.mail import frame_subject, gateway_subject
+from server.shard.schedule import FULL_SPEED
 from server.testing.client import SimClient
 from server.testing.cluster import Cluster
 from server.testing.truth import find, holder
@@ -180,6 +181,17 @@ class Sim:
             self._gateway.compose(self.ticks, now)
             for client in self.clients:
                 client.hear(now)
+
+    def dilate(self, permille: int) -> None:
+        """From now on shards step at `permille` of full speed, as those do that cannot keep up.
+
+        Ticks pass as ever, and shards skip some of them in their even pattern. 1000 is full speed.
+
+        Raises ValueError for what is no share of it.
+        """
+        if not 0 < permille <= FULL_SPEED:
+            raise ValueError(f"a speed is from 1 to {FULL_SPEED} permille, not {permille}")
+        self._cluster.dilation = permille
 
     def crash(self, shard: int, *, in_step: bool = False) -> None:
         """Lose the process of a shard and recover it from its journal, as another one would.

@@ -187,5 +187,7 @@ def test_a_server_shows_a_page_only_if_it_is_asked_to(flags: list[str], status: 
             assert said.get("page") == (url if flags else None)
             assert ask(url)[0] == status
             assert ask(f"{url}demo/bots", wish={"count": 5})[0] in {400, 404}, "only in the demo"
+            if flags:
+                assert ask(f"{url}demo/bots") == (200, b'{"bots": 0, "bots_max": 0}')
         finally:
             server.kill()

@@ -111,9 +111,7 @@ def test_a_world_is_recorded_and_verified_and_its_store_too(tmp_path: Path) -> N
     with running("record", "again.shoal", "pond:game", *flags, cwd=tmp_path) as server:
         until_tick(server, 1)
     result = run("replay", "again.shoal", "--verify", "--json", cwd=tmp_path)
-    assert json.loads(result.stdout)["identical"], (
-        "a world that goes on is recorded from where it was"
-    )
+    assert json.loads(result.stdout)["identical"], "it is recorded from where it was"
     recordings = [Recording.open(tmp_path / name) for name in ("run.shoal", "again.shoal")]
     assert recordings[0].last < recordings[1].first
 

@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { Camera } from "../../client_demo/web/app/camera.js";
 import { placeOf, wishOf } from "../../client_demo/web/app/deck.js";
+import { Crowd } from "../../client_demo/web/app/crowd.js";
 import { FrameMeter, LinkMeter } from "../../client_demo/web/app/meter.js";
 import { Settings } from "../../client_demo/web/app/settings.js";
 import { nameOf, OFF, profileOf } from "../../client_demo/web/app/simulated.js";
@@ -29,6 +30,66 @@ test("settings become a profile, and words", () => {
     "average: 100 ms, jitter 8 ms, stalls 2 %, 10 Mbit/s",
   );
   assert.equal(profileOf({ ...OFF, preset: "custom" }), null);
+});
+
+/** A server with bots, or with whatever `answer` gives: [status, body]. */
+function crowdOf(answer) {
+  const browser = { now: 100, asked: [] };
+  const crowd = new Crowd({
+    now: () => browser.now,
+    fetch: async (address, options) => {
+      browser.asked.push(options?.method ?? "GET");
+      const [status, body] = answer(options);
+      const text = typeof body === "string" ? body : JSON.stringify(body);
+      return { ok: status < 400, status, text: async () => text, json: async () => JSON.parse(text) };
+    },
+  });
+  return { crowd, browser };
+}
+
+test("more bots are asked for only where there may be more, and not too often", async () => {
+  let bots = 50;
+  const { crowd, browser } = crowdOf((options) => {
+    if (options !== undefined) bots = Math.min(bots + JSON.parse(options.body).count, 200);
+    return [options === undefined ? 200 : 202, { bots, bots_max: 200 }];
+  });
+  await crowd.look();
+  await crowd.grow(100);
+  assert.deepEqual([crowd.bots.bots, crowd.refusal], [150, ""]);
+  await crowd.grow(100);
+  assert.equal(crowd.refusal, "not so often");
+  browser.now += 2;
+  await crowd.grow(100);
+  assert.deepEqual([crowd.bots.bots, crowd.refusal], [200, ""]);
+  browser.now += 2;
+  await crowd.grow(100);
+  assert.equal(crowd.refusal, "there are 200 bots, and no more may join");
+  assert.deepEqual(browser.asked, ["GET", "POST", "POST"], "no refusal was asked for");
+});
+
+test("a server's refusal is told in words", async () => {
+  let refusal = { error: "not so often", bots: 1, bots_max: 9 };
+  const { crowd, browser } = crowdOf((options) => {
+    return options === undefined ? [200, { bots: 1, bots_max: 9 }] : [429, refusal];
+  });
+  await crowd.look();
+  await crowd.grow(1);
+  assert.equal(crowd.refusal, "not so often");
+  refusal = "only the page itself may ask for this\n";
+  browser.now += 2;
+  await crowd.grow(1);
+  assert.equal(crowd.refusal, "only the page itself may ask for this");
+});
+
+test("a server without bots of its own is not asked for them", async () => {
+  const none = crowdOf(() => [200, { bots: 0, bots_max: 0 }]);
+  await none.crowd.look();
+  await none.crowd.grow(100);
+  assert.deepEqual([none.crowd.bots, none.browser.asked], [null, ["GET"]]);
+  assert.equal(none.crowd.refusal, "this server has no bots of its own");
+  const other = crowdOf(() => [404, "there is no such page"]);
+  for (let time = 0; time < 3; time += 1) await other.crowd.look();
+  assert.deepEqual(other.browser.asked, ["GET"], "an address that is not there is asked for again");
 });
 
 test("commands switch, and strangers are refused", () => {

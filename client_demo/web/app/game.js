@@ -92,7 +92,7 @@ export class Game {
   notice(now) {
     const { phase, reason, retryAt } = this.socket;
     if (phase === Phase.WAITING) {
-      return `${reason} - coming back in ${Math.max(retryAt - now, 0).toFixed(1)} s`;
+      return `${reason} - trying again in ${Math.max(retryAt - now, 0).toFixed(1)} s`;
     }
     if (phase === Phase.CONNECTING) return this.client.schema === null ? "diving in ..." : "coming back ...";
     return phase === Phase.ENDED ? `${reason} - reload the page to play again` : "";

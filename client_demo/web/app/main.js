@@ -6,7 +6,7 @@
 
 import { known } from "./actions.js";
 import { Controls } from "./controls.js";
-import { BOTS, Crowd } from "./crowd.js";
+import { Crowd } from "./crowd.js";
 import { Deck, REPLAY } from "./deck.js";
 import { show } from "./dom.js";
 import { Door } from "./door.js";
@@ -22,6 +22,7 @@ import { Touch } from "./touch.js";
 const PANEL_EVERY_S = 0.25;
 const LOOK_EVERY_S = 2;
 const MORE_BOTS = 100;
+const BOTS = "demo/bots";
 const NARROW_PX = 900;
 
 const element = (id) => document.getElementById(id);
@@ -77,6 +78,7 @@ function frame(startedMs) {
   const now = beganMs / 1000;
   document.body.classList.toggle("split", settings.split && game !== null);
   document.body.classList.toggle("paneled", settings.panel);
+  document.body.classList.toggle("graphed", settings.graphs);
   document.body.classList.toggle("playing", game !== null);
   if (game === null) {
     stages.main.paintEmpty(now);
@@ -94,7 +96,8 @@ function frame(startedMs) {
 
 function showPanel(now) {
   panelDue = now + PANEL_EVERY_S;
-  if (hasBots && now >= lookDue) {
+  const connected = game.notice(now) === "";
+  if (connected && hasBots && now >= lookDue) {
     lookDue = now + LOOK_EVERY_S;
     crowd.look();
   }
@@ -108,7 +111,7 @@ function showPanel(now) {
     graphs: settings.graphs,
     bots: crowd.bots,
     refusal: crowd.refusal,
-    connected: game.notice(now) === "",
+    connected,
     delayMs: game.delayMs,
     delayNowMs: (game.client.timeline?.delayS ?? 0) * 1000,
   });
