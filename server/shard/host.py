@@ -55,6 +55,7 @@ from server.shard.replication import Replication
 from server.shard.saved import Saved
 from server.shard.schedule import FULL_SPEED
 from server.shard.sessions import Session, SessionTable
+from server.shard.showing import Showing
 from sim.engine import Export, InputIn, TickInput, TickOutput
 from sim.game import Game
 from sim.ghosts import Ghosts as GhostColumns
@@ -343,6 +344,13 @@ class Shard:
         Raises DivergenceError if it leads elsewhere than it did.
         """
         return self._recall.replay(record)
+
+    def be_shown(self) -> Showing:
+        """From now on `replay` keeps what the frames need that this makes."""
+        self._recall.showing = Showing(
+            self.world, self._bus, self._handoff, self._newsroom, self._replication, self._framer
+        )
+        return self._recall.showing
 
     def go_on(self) -> None:
         """Nothing more is replayed: the next thing is a tick."""

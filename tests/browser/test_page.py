@@ -30,6 +30,7 @@ def test_the_page_asks_for_a_name_and_lets_one_in(player: Player, sea: str) -> N
     assert "Ann <b>" in stats["names"], "whatever the name is, it is only a name"
     assert page.locator("#door").is_hidden()
     page.reload()
+    page.locator("#door").wait_for()
     assert page.get_by_label("Your name").input_value() == "Ann <b>", "it remembers the name"
 
 
