@@ -140,7 +140,7 @@ async def test_after_a_change_of_code_those_who_came_are_here(
     players = [{s.id for s in shard.sessions} for shard in cluster.shards]
     for place, shard in enumerate(list(cluster.shards)):
         changed = make_cluster(balls=20).game
-        changed.__dict__["code"] = "other"
+        changed._code = "other"
         claimed = records.claim_nowait(shard.id, 2)
 
         def make(saved: bytes | None, shard: Shard = shard, game: Any = changed) -> Shard:
