@@ -49,6 +49,7 @@ class Window:
     open: bool = False
     ends: list[float] = attrs.field(factory=list)
     phases: list[dict[str, float]] = attrs.field(factory=list)
+    cpu_phases: list[dict[str, float]] = attrs.field(factory=list)
     lags: list[int] = attrs.field(factory=list)
     syncs: list[float] = attrs.field(factory=list)
     written: int = 0
@@ -71,6 +72,7 @@ class Server:
         self._window = Window()
         self._scales = Scales()
         self._stopwatch = Stopwatch(_PHASES)
+        self._cpu_stopwatch = Stopwatch(_PHASES, time.thread_time)
         self._process: Process | None = None
 
     async def run(self, options: argparse.Namespace) -> None:
@@ -82,7 +84,7 @@ class Server:
             checkpoint_every_s=options.checkpoint_every_s,
             log_level="warning",
         )
-        with self._stopwatch.running(), self._watching():
+        with self._cpu_stopwatch.running(), self._stopwatch.running(), self._watching():
             async with trio.open_nursery() as nursery:
                 self._process = await nursery.start(
                     partial(run_process, load_game(options.game), settings, on_tick=self._ticked)
@@ -136,10 +138,11 @@ class Server:
 
     def _ticked(self, _: int) -> None:
         assert self._process is not None
-        spent = self._stopwatch.lap()
+        spent, spent_cpu = self._stopwatch.lap(), self._cpu_stopwatch.lap()
         if self._window.open:
             self._window.ends.append(trio.current_time())
             self._window.phases.append(spent)
+            self._window.cpu_phases.append(spent_cpu)
             shards = self._process.node.shards.values()
             self._window.lags.append(max(shard.lag_ticks for shard in shards))
         scales = self._scales
@@ -149,12 +152,11 @@ class Server:
                 self._say_weights(scales)
 
     def _say_weights(self, scales: Scales) -> None:
-        assert self._process is not None
-        hz = self._process.node.schedule.hz
+        ghosts = scales.whole - scales.without
         say(
             {
-                "input_bytes_per_s": round(scales.whole * hz / _WEIGHED_TICKS),
-                "ghost_bytes_per_s": round((scales.whole - scales.without) * hz / _WEIGHED_TICKS),
+                "input_bytes_per_tick": round(scales.whole / _WEIGHED_TICKS),
+                "ghost_bytes_per_tick": round(ghosts / _WEIGHED_TICKS),
             }
         )
 
@@ -163,6 +165,7 @@ class Server:
         seconds = window.ends[-1] - window.ends[0]
         statistics = [shard.statistics() for shard in self._process.node.shards.values()]
         spent = {name: np.array([tick[name] for tick in window.phases]) for name in _PHASES}
+        cpu = {name: [tick[name] for tick in window.cpu_phases] for name in _PHASES}
         taken = spent["checkpoint"][spent["checkpoint"] > 0]
         return {
             "ticks": len(window.ends),
@@ -172,10 +175,11 @@ class Server:
             "entities": sum(each.entities for each in statistics),
             "dilation": self._process.node.statistics().dilation,
             "phases_ms": {name: _percentiles(values) for name, values in spent.items()},
+            "cpu_ms": {name: round(float(np.mean(values)), 3) for name, values in cpu.items()},
             "lag_ticks": _percentiles(np.array(window.lags)),
             "sync_ms": _percentiles(np.array(window.syncs) * 1000),
             "syncs_per_s": round(len(window.syncs) / seconds, 1),
-            "journal_bytes_per_s": round(window.written / seconds),
+            "journal_bytes_per_tick": round(window.written / len(window.ends)),
             "checkpoint_bytes": sum(each.checkpoint_bytes for each in statistics),
             "checkpoint_ms": _percentiles(taken),
         }

@@ -60,6 +60,10 @@ class Checkpoints:
             return _name(shard, revision) in self._damaged
         return any(name.startswith(f"{_PREFIX}{shard}-") for name in self._damaged)
 
+    def kept(self, shard: int) -> list[Checkpoint]:
+        """All that are whole, oldest first."""
+        return list(self._shelf(shard).kept)
+
     def covered(self, shard: int) -> int | None:
         """The position up to which a shard's records are in all checkpoints that are kept.
 

@@ -18,17 +18,18 @@ from typing import Final
 
 import trio
 
-from server.store.disk import FolderDisk
+from server.store.disk import Disk, FolderDisk, FolderView
 from server.store.errors import StoreBusy, StoreDamaged, StoreMismatch
 from server.store.journal import StoreJournal
 from server.store.log import SEGMENT_BYTES
 
-__all__ = ["open_store"]
+__all__ = ["look_into_store", "open_store"]
 
 _WORLD: Final = "world.json"
 _LOCK: Final = "lock"
 _SHOWN: Final = 60  # characters of a value; longer ones are not for reading
 _CLOSE_S: Final = 5.0
+LOOKS: Final = 5  # at a store that a running server changes, until one sees all of a moment
 
 
 @asynccontextmanager
@@ -76,6 +77,29 @@ async def _open(
         raise _cannot_be_had(folder, error) from error
 
 
+async def look_into_store(
+    folder: Path, report: Callable[[str], None]
+) -> tuple[Mapping[str, object], StoreJournal]:
+    """What a store says of its world, and its journal to read from, as it is at this moment.
+
+    Nothing is changed and nobody is kept out: a server may be running on it. Raises StoreMismatch
+    when there is no store in `folder`.
+    """
+    disk = FolderView(folder)
+    for attempts_left in reversed(range(LOOKS)):
+        try:
+            if _WORLD not in disk.names():
+                break
+            return _read_world(disk, folder), await StoreJournal.open(disk, report)
+        except FileNotFoundError:  # a running server has just deleted what it does not need
+            if not attempts_left:
+                raise StoreMismatch(f"the store {str(folder)!r} changes all the time") from None
+        except OSError as error:
+            name = str(folder)
+            raise StoreMismatch(f"the store {name!r} cannot be read: {error.strerror}") from error
+    raise StoreMismatch(f"{str(folder)!r} is no store: there is no {_WORLD} in it")
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Keep other processes out; the lock ends with the process, however that ends."""
@@ -101,12 +125,7 @@ async def _check_world(disk: FolderDisk, folder: Path, world: Mapping[str, objec
     if _WORLD not in disk.names():
         await disk.replace(_WORLD, json.dumps(wanted, indent=1).encode() + b"\n")
         return
-    try:
-        kept = json.loads(disk.read(_WORLD))
-    except ValueError as error:
-        raise StoreDamaged(f"{_WORLD} is damaged: {error}") from None
-    if not isinstance(kept, dict):
-        raise StoreDamaged(f"{_WORLD} is damaged: it is no table")
+    kept = _read_world(disk, folder)
     names = [name for name in {**wanted, **kept} if wanted.get(name) != kept.get(name)]
     if names:
         differences = "; ".join(_difference(name, kept, wanted) for name in names)
@@ -122,3 +141,13 @@ def _difference(name: str, kept: Mapping[str, object], wanted: Mapping[str, obje
     if max(len(was), len(now)) > _SHOWN:
         return f"{name} is another"
     return f"{name} was {was} and is {now}"
+
+
+def _read_world(disk: Disk, folder: Path) -> Mapping[str, object]:
+    try:
+        kept = json.loads(disk.read(_WORLD))
+    except ValueError as error:
+        raise StoreDamaged(f"{_WORLD} in {str(folder)!r} is damaged: {error}") from None
+    if not isinstance(kept, dict):
+        raise StoreDamaged(f"{_WORLD} in {str(folder)!r} is damaged: it is no table")
+    return kept

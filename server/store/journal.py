@@ -238,6 +238,13 @@ class StoreJournal:
         await trio.lowlevel.checkpoint()
         return self._checkpoints.newest(shard)
 
+    def history(self, shard: int) -> tuple[list[Checkpoint], list[Record]]:
+        """All checkpoints that are whole, oldest first, and all records that are still here.
+
+        These are more than a recovery needs: back to the oldest checkpoint, or to the beginning.
+        """
+        return self._checkpoints.kept(shard), list(self._stream(shard).records)
+
     # --- inside ----------------------------------------------------------------------------------
 
     def _put(self, shard: int, stream: _Stream, draft: Draft) -> None:
