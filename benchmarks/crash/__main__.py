@@ -40,7 +40,7 @@ from protocol.schema import Schema
 
 __all__ = ["Trial", "main"]
 
-RECOVER_S_MAX: Final = 5.0  # the promise
+RECOVER_S_MAX: Final = 5.0  # the promise, on a machine that has the cores for it
 _SHARDS: Final = (2, 2)
 _WORLD_SEED: Final = 1
 _PLAY_S: Final = (0.5, 6.0)  # between everybody's return and the next kill
@@ -62,6 +62,7 @@ class Plan:
     seed: int
     checkpoint_every_s: float
     sync: str
+    recover_s_max: float
 
 
 class BrokenError(Exception):
@@ -214,8 +215,9 @@ class Trial:
             holds=self._replayed == [0] * len(self._geometry.shards),
             what=f"after Ctrl-C a restart replayed {self._replayed} ticks",
         )
-        late = [took for took in self._recovered_s if took > RECOVER_S_MAX]
-        verdict.check(holds=not late, what=f"{len(late)} times not all were back within 5 s")
+        most = self._plan.recover_s_max
+        late = [took for took in self._recovered_s if took > most]
+        verdict.check(holds=not late, what=f"{len(late)} times not all were back within {most:g} s")
         verdict.wrong += self._reports
         return verdict
 
@@ -267,6 +269,7 @@ def main() -> None:
         seed=options.seed,
         checkpoint_every_s=options.checkpoint_every_s,
         sync=options.store_sync,
+        recover_s_max=options.recover_s_max,
     )
     folder = Path(options.keep or tempfile.mkdtemp(prefix="shoal-crash-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -303,6 +306,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--checkpoint-every-s", type=float, default=5.0)
     parser.add_argument("--store-sync", choices=("disk", "os"), default="disk")
+    parser.add_argument("--recover-s-max", type=float, default=RECOVER_S_MAX)
     parser.add_argument("--keep", metavar="DIR", help="leave the store and the log there")
     return parser.parse_args()
 

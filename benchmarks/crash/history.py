@@ -21,6 +21,7 @@ from server.shard.record import TickRecord, differing_columns
 from server.store import frames
 from server.store.frames import Frame, What
 from sim.engine import TickInput, TickOutput
+from sim.errors import EngineError
 from sim.game import Game
 from sim.world import World
 
@@ -65,6 +66,7 @@ class History:
         self._segment: int | None = None  # where the segment that is being read begins
         self._offset = 0
         self._check: int | None = None
+        self._lost_track = False  # a world could not go on: nothing can be said of what follows
         self._travelling: Counter[int] = Counter()
         self._posted: Counter[int] = Counter()  # of those, for whom there is an out
         self.created: Counter[int] = Counter()
@@ -108,6 +110,8 @@ class History:
         self.unread = len(content) - self._offset
 
     def _take(self, frame: Frame) -> None:
+        if self._lost_track:
+            return
         if frame.what not in (What.RECORD, What.CLAIM):
             return
         shard = self.shards[frame.shard]
@@ -135,9 +139,14 @@ class History:
             self.wrong.append(f"shard {shard.number} stepped tick {tick} after {world.tick}")
         given = TickInput.from_bytes(record.tick_input)
         self._arrive(shard, record, given)
-        output = world.advance(given)
         departed = [entity for entity, _, _ in record.departures]
-        world.depart(departed)
+        try:
+            output = world.advance(given)
+            world.depart(departed)
+        except (EngineError, KeyError) as error:
+            self.wrong.append(f"tick {tick} of shard {shard.number} cannot be stepped: {error}")
+            self._lost_track = True
+            return
         world.take_bound()
         self._travelling.update(departed)
         self.crossings += len(departed)

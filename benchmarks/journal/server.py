@@ -23,6 +23,7 @@ from benchmarks.stopwatch import Stopwatch
 from server.games import load_game
 from server.process import Process, run_process
 from server.settings import Settings
+from server.shard.bookkeeping import Bookkeeper
 from server.shard.host import Shard
 from server.shard.record import TickRecord
 from server.store.disk import FolderDisk
@@ -33,10 +34,10 @@ __all__ = ["main"]
 
 _PHASES: Final[dict[str, list[tuple[type, str]]]] = {
     "step": [(Shard, "tick")],
-    "record": [(Shard, "_leave_commit")],  # all of it, digests and checkpoints included
-    "digests": [(Shard, "_digests")],
+    "record": [(Bookkeeper, "leave_commit")],  # all of it, digests and checkpoints included
+    "digests": [(Bookkeeper, "_digests")],
     "encode": [(TickRecord, "encode"), (TickInput, "to_bytes")],
-    "checkpoint": [(Shard, "checkpoint")],
+    "checkpoint": [(Bookkeeper, "checkpoint")],
     "append": [(Log, "append")],  # between ticks, in the same thread
 }
 _WEIGHED_TICKS: Final = 100
@@ -58,11 +59,11 @@ class Window:
 
 @attrs.define
 class Scales:
-    """Bytes of tick inputs, whole and without ghosts, of so many ticks to come."""
+    """Bytes of records, and how many of them are ghosts, of so many ticks to come."""
 
     ticks: int = 0
-    whole: int = 0
-    without: int = 0
+    records: int = 0
+    ghosts: int = 0
 
 
 class Server:
@@ -115,8 +116,7 @@ class Server:
         def weighed(given: TickInput) -> bytes:
             data = to_bytes(given)
             if self._scales.ticks:
-                self._scales.whole += len(data)
-                self._scales.without += len(to_bytes(attrs.evolve(given, ghosts=())))
+                self._scales.ghosts += len(data) - len(to_bytes(attrs.evolve(given, ghosts=())))
             return data
 
         with (
@@ -147,16 +147,17 @@ class Server:
             self._window.lags.append(max(shard.lag_ticks for shard in shards))
         scales = self._scales
         if scales.ticks:
+            shards = self._process.node.shards.values()
+            scales.records += sum(shard.statistics().record_bytes for shard in shards)
             scales.ticks -= 1
             if not scales.ticks:
                 self._say_weights(scales)
 
     def _say_weights(self, scales: Scales) -> None:
-        ghosts = scales.whole - scales.without
         say(
             {
-                "input_bytes_per_tick": round(scales.whole / _WEIGHED_TICKS),
-                "ghost_bytes_per_tick": round(ghosts / _WEIGHED_TICKS),
+                "record_bytes_per_tick": round(scales.records / _WEIGHED_TICKS),
+                "ghost_bytes_per_tick": round(scales.ghosts / _WEIGHED_TICKS),
             }
         )
 
