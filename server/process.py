@@ -25,7 +25,7 @@ from server.games import load_game
 from server.gateway.core import GatewayConfig
 from server.gateway.service import RunningGateway, run_gateway
 from server.net.binding import authority
-from server.net.listen import ListenConfig
+from server.net.listen import ListenConfig, listen
 from server.net.pages import Pages
 from server.observe.garbage import Garbage, few_collections
 from server.observe.intervals import Intervals
@@ -111,9 +111,12 @@ async def run_process(
                     _gateway_config(schema, geometry, settings),
                     bus=bus,
                     schedule=schedule,
-                    host=settings.host,
-                    port=settings.port,
-                    listen_config=_listen_config(settings, pages),
+                    listen=partial(
+                        listen,
+                        host=settings.host,
+                        port=settings.port,
+                        config=_listen_config(settings, pages),
+                    ),
                     owners={each.shard.id: each.shard.table for each in owned},
                 )
             )

@@ -5,18 +5,21 @@ time, and once more in the middle, in the midst of composing if that takes so lo
 soon as every expected frame has arrived, or `COMPOSE_WAIT_S` after the slot began with whatever is
 there: it waits for nobody.
 
-Resource handling: `run_gateway` owns its nursery, its subscriptions and its listening sockets. The
-bus belongs to the caller. `RunningGateway.shut_down` admits nobody any more, says goodbye with a
+Where links come from is the caller's choice (`Listen`): sockets, or the memory of a simulation.
+
+Resource handling: `run_gateway` owns its nursery, its subscriptions and the listening. The bus
+belongs to the caller. `RunningGateway.shut_down` admits nobody any more, says goodbye with a
 reason, waits for the links to end, and then lets `run_gateway` return; cancelling it ends every
 link at once.
 
-Error handling: nothing that a client or a shard sends raises. A taken port raises ListenError.
+Error handling: nothing that a client or a shard sends raises. What listening raises (ListenError
+for a taken port) goes through.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from math import inf
 from time import perf_counter
-from typing import Final
+from typing import Final, Protocol
 
 import structlog
 import trio
@@ -27,11 +30,10 @@ from server.cluster.seams import Bus, Subscription
 from server.gateway import limits
 from server.gateway.core import NO_OWNERS, Gateway, GatewayConfig, GatewayStatistics
 from server.net.link import Link
-from server.net.listen import ListenConfig, Listening, listen
 from server.shard.mail import frame_subject, gateway_subject
 from server.shard.schedule import Schedule
 
-__all__ = ["RunningGateway", "run_gateway"]
+__all__ = ["Entrance", "Listen", "RunningGateway", "run_gateway"]
 
 _log = structlog.get_logger(__name__)
 
@@ -39,6 +41,29 @@ COMPOSE_WAIT_S: Final = 0.015  # a shard's step and a local bus take far less; t
 POLL_AHEAD_S: Final = 0.004  # what was polled must be at the shard when its slot begins
 _DONE: Final = object()
 RETRY_S: Final = 1.0  # when clients of a server that restarts should come back
+
+
+class Entrance(Protocol):
+    """Where links come in, and the way to end it in order."""
+
+    @property
+    def port(self) -> int:
+        """The TCP port that clients connect to."""
+
+    def stop_accepting(self) -> None:
+        """Let nobody in any more; links go on."""
+
+    async def wait_closed(self) -> None:
+        """Wait until no link is left after `stop_accepting`."""
+
+
+class Listen(Protocol):
+    """Lets clients in until cancelled, and calls `on_link` with the link of each."""
+
+    async def __call__(
+        self, on_link: Callable[[Link], None], *, task_status: trio.TaskStatus[Entrance]
+    ) -> None:
+        """Listen; started when links can come."""
 
 
 class RunningGateway:
@@ -50,7 +75,7 @@ class RunningGateway:
     def __init__(
         self,
         gateway: Gateway,
-        listening: Listening,
+        entrance: Entrance,
         schedule: Schedule,
         *,
         frames: Subscription,
@@ -58,7 +83,7 @@ class RunningGateway:
     ) -> None:
         self.composed_s = 0.0
         self._gateway = gateway
-        self._listening = listening
+        self._entrance = entrance
         self._schedule = schedule
         self._frames = frames
         self._mail = mail
@@ -69,7 +94,7 @@ class RunningGateway:
     @property
     def port(self) -> int:
         """The TCP port that clients connect to."""
-        return self._listening.port
+        return self._entrance.port
 
     def statistics(self) -> GatewayStatistics:
         """How the gateway does."""
@@ -84,10 +109,10 @@ class RunningGateway:
     ) -> None:
         """Admit nobody, say goodbye to everybody, and end when all have gone or time is up."""
         self._gateway.drain()
-        self._listening.stop_accepting()
+        self._entrance.stop_accepting()
         self._gateway.goodbye(code, reason, RETRY_S)
         with trio.move_on_after(deadline_s) as scope:
-            await self._listening.wait_closed()
+            await self._entrance.wait_closed()
         if scope.cancelled_caught:
             _log.warning("links were still open at the deadline", links=len(self._gateway))
         self._stopped.set()
@@ -167,23 +192,25 @@ async def run_gateway(
     *,
     bus: Bus,
     schedule: Schedule,
-    host: str,
-    port: int,
-    listen_config: ListenConfig,
+    listen: Listen,
     owners: Mapping[int, PartTable] = NO_OWNERS,
     task_status: trio.TaskStatus[RunningGateway] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve clients at `host`:`port` until shut down or cancelled. `schedule` is in trio's time.
+    """Serve whom `listen` lets in until shut down or cancelled. `schedule` is in trio's time.
 
     `owners` are the tables of the shards that live in this process.
     """
     gateway = Gateway(config, bus.publish, owners)
     frames = bus.subscribe(frame_subject(config.world, "*"), buffer=limits.FRAMES_BUFFERED)
     mail = bus.subscribe(gateway_subject(config.world, config.name), buffer=limits.MAIL_BUFFERED)
+
+    def take_link(link: Link) -> None:
+        gateway.connect(link, trio.current_time())
+
     try:
         async with trio.open_nursery() as nursery:
-            listening = await nursery.start(_listen, gateway, host, port, listen_config)
-            running = RunningGateway(gateway, listening, schedule, frames=frames, mail=mail)
+            entrance: Entrance = await nursery.start(listen, take_link)
+            running = RunningGateway(gateway, entrance, schedule, frames=frames, mail=mail)
             nursery.start_soon(running.take_frames)
             nursery.start_soon(running.take_mail)
             nursery.start_soon(running.compose)
@@ -193,23 +220,3 @@ async def run_gateway(
     finally:
         frames.close()
         mail.close()
-
-
-async def _listen(
-    gateway: Gateway,
-    host: str,
-    port: int,
-    config: ListenConfig,
-    *,
-    task_status: trio.TaskStatus[Listening],
-) -> None:
-    def take_link(link: Link) -> None:
-        gateway.connect(link, trio.current_time())
-
-    await listen(
-        take_link,
-        host=host,
-        port=port,
-        config=config,
-        task_status=task_status,
-    )

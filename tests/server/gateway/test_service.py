@@ -1,6 +1,7 @@
 """The service gives the core its time: polls ahead of each slot, composes when frames are there."""
 
 import math
+from functools import partial
 
 import pytest
 import trio
@@ -12,7 +13,7 @@ from protocol.messages import Role
 from server.cluster.bus import MemoryBus
 from server.gateway.core import GatewayConfig
 from server.gateway.service import COMPOSE_WAIT_S, POLL_AHEAD_S, RunningGateway, run_gateway
-from server.net.listen import ListenConfig
+from server.net.listen import listen
 from server.shard.schedule import Schedule
 
 HZ = 20
@@ -163,9 +164,7 @@ async def test_shutting_down_says_goodbye_and_ends(world) -> None:
                 config,
                 bus=MemoryBus(),
                 schedule=Schedule(trio.current_time(), HZ),
-                host="127.0.0.1",
-                port=0,
-                listen_config=ListenConfig(),
+                listen=partial(listen, host="127.0.0.1", port=0),
                 task_status=task_status,
             )
             ended.set()
