@@ -1,0 +1,104 @@
+"""What there must be exactly one of: entities, commands, shots, durable events.
+
+An entity is in one shard or between two; whoever takes it must have been sent it. A command and a
+shot have numbers of their own and are done once; a command to somebody who lives is done at last.
+"""
+
+from collections.abc import Iterable
+
+import attrs
+
+from tests.simulation.judge import Judge
+
+__all__ = ["Ledger", "Transit"]
+
+
+@attrs.frozen
+class Transit:
+    """An entity between two shards: the out that it travels in."""
+
+    source: int
+    to: int
+    number: int
+
+
+Command = tuple[int, int]  # who gives, and the how manyth
+
+
+class Ledger:
+    """Kept by the records of all shards, in the order in which they became durable."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.where: dict[int, int | Transit] = {}
+        self.dead: set[int] = set()
+        self.crossings = 0
+        self.given: dict[Command, int] = {}
+        self.done: set[Command] = set()
+        self.shots: set[int] = set()
+        self.events: dict[tuple[str, int], int] = {}
+        self._judge = judge
+
+    # --- entities --------------------------------------------------------------------------------
+
+    def made(self, shard: int, entities: Iterable[int]) -> None:
+        """Entities began in a shard."""
+        for entity in entities:
+            known = entity in self.where or entity in self.dead
+            self._judge.require(not known, f"shard {shard} makes entity {entity:#x} a second time")
+            self.where[entity] = shard
+
+    def ended(self, shard: int, entities: Iterable[int]) -> None:
+        """Entities ended in a shard."""
+        for entity in entities:
+            at = self.where.pop(entity, None)
+            self._judge.require(
+                at == shard, f"shard {shard} ends entity {entity:#x}, which is at {at}"
+            )
+            self.dead.add(entity)
+
+    def left(self, entity: int, transit: Transit) -> None:
+        """A shard has sent an entity."""
+        at = self.where.get(entity)
+        self._judge.require(
+            at == transit.source, f"{transit} of entity {entity:#x}, which is at {at}"
+        )
+        self.where[entity] = transit
+        self.crossings += 1
+
+    def came(self, entity: int, transit: Transit) -> None:
+        """A shard has taken an entity out of an out."""
+        at = self.where.get(entity)
+        self._judge.require(
+            at == transit, f"shard {transit.to} takes {transit} of {entity:#x}, which is at {at}"
+        )
+        self.where[entity] = transit.to
+
+    # --- what is done once -----------------------------------------------------------------------
+
+    def give(self, command: Command, target: int) -> None:
+        """A rule has asked something of somebody."""
+        self._judge.require(command not in self.given, f"command {command} was given twice")
+        self.given[command] = target
+
+    def do(self, shard: int, command: Command) -> None:
+        """A shard does what was asked."""
+        self._judge.require(command in self.given, f"shard {shard} does {command}, never given")
+        self._judge.require(command not in self.done, f"command {command} is done twice")
+        self.done.add(command)
+
+    def shoot(self, shard: int, number: int) -> None:
+        """A shard applies the input that has this number."""
+        self._judge.require(number not in self.shots, f"shot {number} is applied twice")
+        self.shots.add(number)
+
+    def happen(self, shard: int, kind: str, number: int) -> None:
+        """A durable event happened."""
+        known = (kind, number) in self.events
+        self._judge.require(not known, f"{kind} {number} happened twice")
+        self.events[kind, number] = shard
+
+    # --- at the end ------------------------------------------------------------------------------
+
+    def undone(self) -> list[Command]:
+        """Commands that were given to somebody who lives and were not done."""
+        return [each for each in self.given if each not in self.done]
