@@ -40,12 +40,18 @@ class Scope(IntEnum):
 
 @attrs.frozen
 class FrameEvent:
-    """An event: `values` is the encoded item [kind, values...]; `target` a cell or an entity."""
+    """An event: `values` is the encoded item [kind, values...]; `target` a cell or an entity.
+
+    `tick` and `shard` are where it happened; tick 0 means in the frame's own. They differ when it
+    was told late, or is told again.
+    """
 
     kind: int
     values: bytes
     scope: Scope
     target: int = 0
+    tick: int = 0
+    shard: int = 0
 
 
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
@@ -137,7 +143,10 @@ class Frame:
                     for name, dtype in _COLUMNS.items()
                 ],
                 [list(private) for private in self.privates],
-                [[e.kind, bytes(e.values), int(e.scope), e.target] for e in self.events],
+                [
+                    [e.kind, bytes(e.values), int(e.scope), e.target, e.tick, e.shard]
+                    for e in self.events
+                ],
                 None if self.scores is None else [list(row) for row in self.scores],
                 [list(pair) for pair in self.handed],
             ]
@@ -240,8 +249,10 @@ def _decode(item: Any) -> Frame:
                 _typed(values, bytes),
                 Scope(_whole(scope)),
                 _whole(target, _ID_MAX),
+                _whole(tick),
+                _whole(shard, _SHARD_MAX),
             )
-            for kind, values, scope, target in events
+            for kind, values, scope, target, tick, shard in events
         ],
         scores=None
         if scores is None

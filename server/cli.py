@@ -13,6 +13,7 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 
+from server.cluster.seams import JournalError
 from server.games import DEFAULT_GAME, GameNotFoundError
 from server.net.listen import ListenError
 from server.net.pages import PagesError
@@ -28,7 +29,14 @@ class ConfigNotFoundError(Exception):
     """The settings file that was named is not there."""
 
 
-_MENDABLE = (SettingsError, GameNotFoundError, ListenError, PagesError, ConfigNotFoundError)
+_MENDABLE = (
+    SettingsError,
+    GameNotFoundError,
+    ListenError,
+    PagesError,
+    ConfigNotFoundError,
+    JournalError,
+)
 
 
 def build_app(config: Path | None = None) -> App:

@@ -1,4 +1,5 @@
-"""One process that is a whole world: all shards, one gateway, bus and journal in memory.
+"""One process that is a whole world: all shards, one gateway, a bus in memory, and a journal, which
+is in memory or in a folder. With a folder, a restart goes on where the last process ended.
 
 Past one process the same services run on an engine; here they are only wired together and ended in
 order. SIGINT and SIGTERM drain: nobody joins any more, everybody is told goodbye with a reason, and
@@ -7,9 +8,12 @@ the process ends within a deadline. A second signal ends it at once.
 Must not know: what services do inside.
 """
 
+import secrets
 import signal
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 
 import attrs
 import structlog
@@ -21,6 +25,7 @@ from protocol.schema import Schema
 from server.cluster.bus import MemoryBus
 from server.cluster.directory import MemoryDirectory
 from server.cluster.journal import MemoryJournal
+from server.cluster.seams import Journal
 from server.games import load_game
 from server.gateway.core import GatewayConfig
 from server.gateway.service import RunningGateway, run_gateway
@@ -35,13 +40,13 @@ from server.settings import Settings, SettingsError
 from server.shard.host import Shard, ShardConfig
 from server.shard.schedule import Schedule
 from server.shard.service import Node, OwnedShard, own_shard, run_node
+from server.store.folder import open_store
 from sim import Game
 
 __all__ = ["Process", "run_process", "serve_forever"]
 
 _log = structlog.get_logger(__name__)
 
-GATEWAY_NAME = "here"
 GARBAGE_EVERY_TICKS = 256  # how often it is considered
 FIRST_TICK_AFTER_S = 0.2  # everything listens by then
 
@@ -58,10 +63,11 @@ class Process:
     drain_s: float
 
     async def shut_down(self, reason: str) -> None:
-        """Let nobody in, say goodbye to everybody, finish the tick; takes `drain_s` at most."""
+        """Let nobody in, say goodbye to everybody within `drain_s`, and keep the newest tick."""
         self.node.drain()
         await self.gateway.shut_down(deadline_s=self.drain_s, code=CloseCode.RESTART, reason=reason)
         self.node.stop()
+        await self.node.wait_ended()
 
 
 async def run_process(
@@ -78,20 +84,47 @@ async def run_process(
     `counting` keeps every entity's id for a census. `on_tick` is called after all shards stepped.
     `pages` are what browsers get on the same port.
     Error handling: raises SettingsError when the world cannot be cut so, ListenError when the
-    address cannot be had.
+    address cannot be had, JournalError when the store cannot be used, DivergenceError when it does
+    not lead where it did.
     """
     schema = Schema.from_data(game.describe())
     geometry = _geometry(schema, settings)
-    bus, journal = MemoryBus(), MemoryJournal()
-    directory = MemoryDirectory(trio.current_time)
-    owned = await _own_all(
-        partial(_make_shard, game, schema, geometry, bus, settings, counting),
-        geometry,
-        settings,
-        directory,
-        journal,
-    )
-    schedule = Schedule(trio.current_time() + FIRST_TICK_AFTER_S, schema.hz)
+    async with _open_journal(game, geometry, settings) as (journal, directory):
+        bus = MemoryBus()
+        owned = await _own_all(
+            partial(_make_shard, game, schema, geometry, bus, settings, counting),
+            geometry,
+            settings,
+            directory,
+            journal,
+        )
+        world = _World(game, schema, geometry, bus, journal, owned)
+        await _run_services(world, settings, on_tick, pages, task_status)
+
+
+@attrs.frozen
+class _World:
+    """What the services of one process share."""
+
+    game: Game
+    schema: Schema
+    geometry: Geometry
+    bus: MemoryBus
+    journal: Journal
+    owned: list[OwnedShard]
+
+
+async def _run_services(
+    world: _World,
+    settings: Settings,
+    on_tick: Callable[[int], None],
+    pages: Pages | None,
+    task_status: trio.TaskStatus[Process],
+) -> None:
+    game, schema, geometry, owned = world.game, world.schema, world.geometry, world.owned
+    last_tick = max(each.shard.world.tick for each in owned)
+    first_s = trio.current_time() + FIRST_TICK_AFTER_S
+    schedule = Schedule(first_s - last_tick / schema.hz, schema.hz)
     intervals = Intervals()
 
     garbage = Garbage()
@@ -109,7 +142,7 @@ async def run_process(
                 partial(
                     run_gateway,
                     _gateway_config(schema, geometry, settings),
-                    bus=bus,
+                    bus=world.bus,
                     schedule=schedule,
                     listen=partial(
                         listen,
@@ -121,7 +154,14 @@ async def run_process(
                 )
             )
             node = await nursery.start(
-                partial(run_node, owned, journal=journal, schedule=schedule, on_tick=ticked)
+                partial(
+                    run_node,
+                    owned,
+                    journal=world.journal,
+                    schedule=schedule,
+                    last_tick=last_tick,
+                    on_tick=ticked,
+                )
             )
             url = f"ws://{authority(settings.host, gateway.port)}"
             page = None if pages is None else page_url(settings.host, gateway.port)
@@ -173,9 +213,35 @@ def _geometry(schema: Schema, settings: Settings) -> Geometry:
         raise SettingsError(f"shards: {error}") from None
 
 
+@asynccontextmanager
+async def _open_journal(
+    game: Game, geometry: Geometry, settings: Settings
+) -> AsyncIterator[tuple[Journal, MemoryDirectory]]:
+    """The journal that the settings ask for, and a directory whose epochs are newer than its."""
+    if not settings.store:
+        yield MemoryJournal(), MemoryDirectory(trio.current_time)
+        return
+    identity = {
+        "world": settings.world,
+        "game": game.name,
+        "seed": settings.seed,
+        "hz": game.hz,
+        "shards": settings.shards,
+        "geometry": geometry.to_data(),
+    }
+
+    def report(what: str) -> None:
+        _log.warning("store", report=what)
+
+    durable = settings.store_sync == "disk"
+    async with open_store(Path(settings.store), identity, report, durable=durable) as journal:
+        epoch = max((journal.epoch(shard) for shard in journal.shards), default=0)
+        yield journal, MemoryDirectory(trio.current_time, epoch)
+
+
 def _gateway_config(schema: Schema, geometry: Geometry, settings: Settings) -> GatewayConfig:
     return GatewayConfig(
-        name=GATEWAY_NAME,
+        name=f"gateway-{secrets.token_hex(4)}",  # sessions of one that is gone are not mistaken
         world=settings.world,
         schema=schema,
         geometry=geometry,
@@ -203,7 +269,9 @@ def _make_shard(
     counting: bool,  # noqa: FBT001 - bound by keyword below
     shard: int,
     epoch: int,
+    saved: bytes | None,
 ) -> Shard:
+    kept = bool(settings.store)
     config = ShardConfig(
         world=settings.world,
         shard=shard,
@@ -212,16 +280,18 @@ def _make_shard(
         geometry=geometry,
         grace_ticks=round(settings.resume_grace_s * schema.hz),
         counting=counting,
+        digests_every=1 if kept else 0,
+        checkpoint_every=round(settings.checkpoint_every_s * schema.hz) if kept else 0,
     )
-    return Shard(game, schema, bus, config)
+    return Shard(game, schema, bus, config, saved)
 
 
 async def _own_all(
-    make: Callable[[int, int], Shard],
+    make: Callable[[int, int, bytes | None], Shard],
     geometry: Geometry,
     settings: Settings,
     directory: MemoryDirectory,
-    journal: MemoryJournal,
+    journal: Journal,
 ) -> list[OwnedShard]:
     owned = []
     for shard in geometry.shards:

@@ -35,6 +35,17 @@ class Settings:
     )
     shards: Annotated[str, _help("How the world is cut, columns x rows.")] = "2x2"
     seed: Annotated[int, _help("Seed of the world's chance.")] = 1
+    store: Annotated[
+        str,
+        _help("Folder that keeps the world; a restart goes on from there. None: nothing is kept."),
+    ] = ""
+    store_sync: Annotated[
+        Literal["disk", "os"],
+        _help("What counts as kept: on the disk, or taken by the operating system (faster)."),
+    ] = "disk"
+    checkpoint_every_s: Annotated[
+        float, _help("How often the whole state is kept; a restart replays what came after it.")
+    ] = 10.0
     reveal: Annotated[
         bool, _help("Let observers see the whole world (maps, spectators). Not for fair play.")
     ] = False
@@ -70,6 +81,7 @@ class Settings:
         _check_range("clients-max", self.clients_max, 1, 100_000)
         _check_range("clients-per-address-max", self.clients_per_address_max, 1, 100_000)
         _check_range("client-bytes-per-s", self.client_bytes_per_s, 1000, 10**9)
+        _check_range("checkpoint-every-s", self.checkpoint_every_s, 0.5, 3600)
         _check_range("resume-grace-s", self.resume_grace_s, 0, 3600)
         _check_range("drain-s", self.drain_s, 0, 600)
         if not self.world or not self.world.isidentifier():

@@ -183,6 +183,10 @@ class World(State):
             raise GameError(f"{function.__name__}: a class is 0 to {len(self.game.radii) - 1}.")
         return classes.astype(np.uint8)
 
+    def pass_over(self, ids: int) -> None:
+        """Leave out so many ids: somebody else may have given them away."""
+        self.roster.counter += ids
+
     def checkpoint(self) -> bytes:
         """Everything that the next steps depend on, as bytes; to be taken between steps."""
         return write_checkpoint(self)

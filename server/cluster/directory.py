@@ -19,11 +19,14 @@ __all__ = ["MemoryDirectory", "MemoryLease", "MemoryWatch"]
 
 
 class MemoryDirectory:
-    """A `seams.Directory` within one process. `clock` gives seconds and never goes back."""
+    """A `seams.Directory` within one process. `clock` gives seconds and never goes back.
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    Epochs are above `epoch`, the highest that was ever given.
+    """
+
+    def __init__(self, clock: Callable[[], float], epoch: int = 0) -> None:
         self._clock = clock
-        self._epoch = 0
+        self._epoch = epoch
         self._held: dict[str, MemoryLease] = {}
         self._watches: list[MemoryWatch] = []
 

@@ -8,7 +8,7 @@ Must not know: what the records say.
 """
 
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import attrs
 import trio
@@ -116,11 +116,10 @@ class MemoryJournal:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    async def read(self, shard: int, after: int) -> AsyncIterator[Record]:
+    async def read(self, shard: int, after: int) -> list[Record]:
         """All kept records of `shard` above position `after`, in order."""
         await trio.lowlevel.checkpoint()
-        for record in self.read_nowait(shard, after):
-            yield record
+        return self.read_nowait(shard, after)
 
     def read_nowait(self, shard: int, after: int) -> list[Record]:
         """Like `read`, for callers that are not in trio."""

@@ -30,6 +30,7 @@ __all__ = [
     "Fenced",
     "Journal",
     "JournalError",
+    "JournalUnavailable",
     "Lease",
     "LeaseLost",
     "Message",
@@ -211,6 +212,10 @@ class JournalError(Exception):
     """The journal could not do what was asked; nothing is known to have been written."""
 
 
+class JournalUnavailable(JournalError):  # noqa: N818 - reads as the fact that it is
+    """The journal takes nothing for now; the same append may be tried again later."""
+
+
 class Fenced(JournalError):  # noqa: N818 - the word of the design, in code and documents
     """A newer epoch owns the shard, or somebody else appended: the caller must stop writing."""
 
@@ -271,11 +276,8 @@ class Journal(Protocol):
         since. Whatever else is raised, some of the first may have been appended.
         """
 
-    def read(self, shard: int, after: int) -> AsyncIterator[Record]:
-        """All records of `shard` with a position above `after` that are not trimmed, in order.
-
-        Those that were durable when the reading began; it ends there.
-        """
+    async def read(self, shard: int, after: int) -> list[Record]:
+        """All records of `shard` with a position above `after` that are not trimmed, in order."""
 
     def follow(self, source: int, to: int, after: int) -> AsyncIterator[Record]:
         """The outs of `source` for `to` above position `after`, those to come included; endless."""

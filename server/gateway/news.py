@@ -42,7 +42,8 @@ class News:
         for event in frame.events:
             lasting = event.scope is Scope.ENTITY or schema.events[event.kind].durable
             expires_at = inf if lasting else now + limits.EVENT_S
-            waiting = Waiting(frame.tick, frame.shard, event.values, expires_at)
+            at = (event.tick, event.shard) if event.tick else (frame.tick, frame.shard)
+            waiting = Waiting(*at, event.values, expires_at)
             self._count += 1
             if event.scope is Scope.ENTITY:
                 self.addressed.setdefault(event.target, []).append((self._count, waiting))

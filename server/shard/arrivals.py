@@ -7,6 +7,9 @@ and its neighbour both step in a tick, and an entity must not step in both.
 Must not know: what a parcel is for.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import attrs
 
 from server.shard import limits
@@ -32,11 +35,14 @@ class Progress:
     position: int = 0
 
 
+NOTHING_TAKEN: Mapping[int, Progress] = MappingProxyType({})
+
+
 class Arrivals:
     """The outs of all sources for one shard."""
 
-    def __init__(self, progress: dict[int, Progress] | None = None) -> None:
-        self.progress: dict[int, Progress] = dict(progress or {})
+    def __init__(self, progress: Mapping[int, Progress] = NOTHING_TAKEN) -> None:
+        self.progress: dict[int, Progress] = dict(progress)
         self.duplicates = 0
         self._waiting: dict[int, dict[int, Arrival]] = {}
 

@@ -43,6 +43,14 @@ class Counting:
         self.created.update(created)
         self.destroyed.update(destroyed)
 
+    def to_data(self) -> list[list[int]]:
+        """Plain data for a checkpoint."""
+        return [sorted(self.created), sorted(self.destroyed)]
+
+    def load(self, data: list[list[int]]) -> None:
+        """Be as `to_data` described."""
+        self.created, self.destroyed = map(set, data)
+
 
 @attrs.frozen
 class Tally:

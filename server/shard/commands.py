@@ -7,13 +7,13 @@ far as its memory reaches. What nobody can deliver is counted and dropped: the e
 Must not know: what commands do.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from server.shard import limits
 from server.shard.forwarding import Forwarding
-from server.shard.outbox import CommandParcel, Outbox
-from sim.engine import CommandIn
+from server.shard.outbox import CommandParcel, Letter, Outbox
+from sim.engine import CommandIn, Outgoing
 from sim.world import World
 
 __all__ = ["Commands"]
@@ -47,7 +47,7 @@ class Commands:
         if to is None or forwards >= limits.FORWARDS_MAX:
             self.undeliverable += 1
         else:
-            self._outbox.send_command(to, target, name, dict(args), forwards)
+            self._outbox.send(Letter(to, target, name, dict(args), forwards))
 
     def receive(self, parcel: CommandParcel, arriving: Mapping[int, Any]) -> None:
         """Take a command from another shard; `arriving` are entities that come in this tick."""
@@ -55,6 +55,20 @@ class Commands:
             self._waiting.append(CommandIn(parcel.target, parcel.name, parcel.args))
         else:
             self.send(parcel.target, parcel.name, parcel.args, parcel.forwards + 1)
+
+    def recall(self, made: Iterable[Outgoing]) -> None:
+        """Wait with what the newest step asked of entities that are here; the rest was sent."""
+        for target, name, args in made:
+            if self._world.get(target) is not None:
+                self._waiting.append(CommandIn(target, name, args))
+
+    def to_data(self) -> list[Any]:
+        """Plain data for a checkpoint."""
+        return [[target, name, dict(args)] for target, name, args in self._waiting]
+
+    def load(self, data: list[Any]) -> None:
+        """Be as `to_data` described."""
+        self._waiting = [CommandIn(*row) for row in data]
 
     def take(self) -> list[CommandIn]:
         """The commands for the step that begins."""

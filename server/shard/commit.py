@@ -8,7 +8,8 @@ Must not know: what records say, the clock, shards' state.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import attrs
 
@@ -19,37 +20,50 @@ from server.shard.outbox import Out
 __all__ = ["Commit", "Writer"]
 
 
+NO_NUMBERS: Mapping[int, int] = MappingProxyType({})
+
+
 @attrs.frozen
 class Commit:
-    """What one tick has to make durable. `numbers` are its outs' last numbers by destination."""
+    """What one tick has to make durable. `numbers` are its outs' last numbers by destination.
+
+    `checkpoint` is the shard after this tick, in the ticks that leave one.
+    """
 
     tick: int
     record: bytes
     outs: tuple[Out, ...]
     numbers: Mapping[int, int]
+    checkpoint: bytes | None = None
 
 
 class Writer:
-    """Appends one shard's commits after the position that its claim gave."""
+    """Appends one shard's commits after the position that its claim gave.
 
-    def __init__(self, journal: Journal, shard: int, position: int) -> None:
+    `numbers` are those of the outs that were appended before, of which nothing else is known.
+    """
+
+    def __init__(
+        self, journal: Journal, shard: int, position: int, numbers: Mapping[int, int] = NO_NUMBERS
+    ) -> None:
         self._journal = journal
         self._shard = shard
         self._kept: deque[tuple[int, Mapping[int, int]]] = deque()
         self.position = position
+        if numbers:
+            self._kept.append((position, dict(numbers)))
 
-    async def commit(self, commit: Commit) -> None:
-        """Append a tick's record and outs; `Fenced` if the shard is no longer ours."""
-        drafts = _drafts(commit)
-        position = await self._journal.append(self._shard, drafts, expect=self.position)
-        self._wrote(commit, position)
+    async def commit(self, commits: Sequence[Commit]) -> None:
+        """Append ticks' records and outs at once; `Fenced` if the shard is no longer ours."""
+        drafts = [draft for commit in commits for draft in _drafts(commit)]
+        await self._journal.append(self._shard, drafts, expect=self.position)
+        self._wrote(commits)
 
     def commit_nowait(self, commit: Commit) -> None:
         """Like `commit`, on a journal in memory, for callers that are not in trio."""
         assert isinstance(self._journal, MemoryJournal)
-        drafts = _drafts(commit)
-        position = self._journal.append_nowait(self._shard, drafts, expect=self.position)
-        self._wrote(commit, position)
+        self._journal.append_nowait(self._shard, _drafts(commit), expect=self.position)
+        self._wrote([commit])
 
     def trimmable(self, taken: Mapping[int, int], checkpoint: int | None) -> int | None:
         """The position up to which nobody needs the journal any more, None if that is unchanged.
@@ -68,9 +82,10 @@ class Writer:
             self._kept.popleft()
         return upto
 
-    def _wrote(self, commit: Commit, position: int) -> None:
-        self.position = position
-        self._kept.append((position, commit.numbers))
+    def _wrote(self, commits: Sequence[Commit]) -> None:
+        for commit in commits:
+            self.position += 1 + len(commit.outs)
+            self._kept.append((self.position, commit.numbers))
 
 
 def _drafts(commit: Commit) -> list[Draft]:

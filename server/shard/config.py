@@ -17,8 +17,9 @@ class ShardConfig:
     """What one shard is: of which world and space, under which epoch.
 
     `grace_ticks` is how long a session waits for a lost link. `counting` keeps every entity's id
-    for a census, which costs memory for as long as the shard lives. `checksum_every` is how often,
-    in ticks, a record carries the world's checksum; 0 for never.
+    for a census, which costs memory for as long as the shard lives. `digests_every` is how often,
+    in ticks, a record carries the digests of the world's columns, and `checkpoint_every` how often
+    a checkpoint is left; 0 for never.
     """
 
     world: str
@@ -28,7 +29,8 @@ class ShardConfig:
     geometry: Geometry
     grace_ticks: int = limits.GRACE_TICKS
     counting: bool = False
-    checksum_every: int = 64
+    digests_every: int = 64
+    checkpoint_every: int = 0
 
 
 @attrs.frozen
@@ -46,6 +48,7 @@ class ShardStatistics:
     journal_lag_ticks: int
     frame_bytes: int
     record_bytes: int
+    checkpoint_bytes: int
     duplicates: int
     undeliverable: int
     malformed: int

@@ -41,11 +41,15 @@ __all__ = ["Asked", "Desk", "DeskStatistics"]
 
 @attrs.define
 class Asked:
-    """What one tick's mail asks of the world: sessions to join and to leave, frames to repeat."""
+    """What one tick's mail asks of the world: sessions to join and to leave, frames to repeat.
+
+    `returned` are sessions whose new link is known to be up.
+    """
 
     joins: list[Session] = attrs.field(factory=list)
     leaves: list[int] = attrs.field(factory=list)
     resyncs: list[tuple[str, Resync]] = attrs.field(factory=list)
+    returned: list[Session] = attrs.field(factory=list)
 
 
 @attrs.frozen
@@ -117,12 +121,21 @@ class Desk:
         """Answer a join whose entity is in the world."""
         self._post.promise(session.gateway, self._joined(session))
 
-    def moved(self, session: Session, to: int) -> None:
+    def moved(self, session: Session, to: int, tick: int) -> None:
         """Remember for a while that a session went to shard `to`, to answer a repeated join."""
-        answer = attrs.evolve(self._joined(session), shard=to, hop=session.hop + 1)
+        answer = attrs.evolve(self._joined(session), shard=to, hop=session.hop + 1, tick=tick)
         self._moved[session.id] = (session.gateway, answer)
         if len(self._moved) > limits.SESSIONS_MAX:
             self._moved.popitem(last=False)
+
+    def to_data(self) -> list[Any]:
+        """Plain data for a checkpoint: who is remembered as moved."""
+        return [[to, list(attrs.astuple(answer))] for to, answer in self._moved.values()]
+
+    def load(self, data: list[Any]) -> None:
+        """Be as `to_data` described."""
+        for gateway, answer in data:
+            self._moved[answer[0]] = (gateway, Joined(*answer))
 
     def statistics(self) -> DeskStatistics:
         """Counters since the shard began."""
@@ -175,9 +188,8 @@ class Desk:
 
     def _confirm(self, sender: str, item: Confirm) -> None:
         session = self._held(sender, item)
-        if session is not None and session.previous_hash is not None:
-            session.previous_hash = None
-            self._sessions.touch(session)
+        if session is not None:
+            self._returned(session)
 
     def _detach(self, sender: str, item: Detach) -> None:
         session = self._held(sender, item)
@@ -202,9 +214,13 @@ class Desk:
         entry = PendingInput(seq, tick, view, kind, values)
         if not self._sessions.offer(session, entry, self._now):
             self._repeated += 1
+        self._returned(session)  # who plays has received the token
+
+    def _returned(self, session: Session) -> None:
         if session.previous_hash is not None:
-            session.previous_hash = None  # who plays has received the token
+            session.previous_hash = None
             self._sessions.touch(session)
+            self._asked.returned.append(session)
 
     def _resync(self, sender: str, item: Resync) -> None:
         self._asked.resyncs.append((sender, item))

@@ -4,6 +4,7 @@ Must not know: what is forwarded.
 """
 
 from collections import OrderedDict
+from collections.abc import Container
 
 from server.shard import limits
 
@@ -30,6 +31,19 @@ class Forwarding:
     def came(self, entity: int) -> None:
         """Note that `entity` is here (again)."""
         self._went.pop(entity, None)
+
+    def came_among(self, here: Container[int]) -> None:
+        """Note that those of the entities that are `here` came back."""
+        for entity in [entity for entity in self._went if entity in here]:
+            self.came(entity)
+
+    def to_data(self) -> list[list[int]]:
+        """Plain data for a checkpoint, oldest first."""
+        return [[entity, to] for entity, to in self._went.items()]
+
+    def load(self, data: list[list[int]]) -> None:
+        """Be as `to_data` described."""
+        self._went = OrderedDict((entity, to) for entity, to in data)
 
     def where(self, entity: int) -> int | None:
         """The shard that `entity` was handed to, as far as it is remembered."""

@@ -7,6 +7,7 @@ Must not know: the journal, the bus.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 import numpy as np
@@ -16,6 +17,7 @@ from server.shard import limits
 from server.shard.border import Border
 from server.shard.forwarding import Forwarding
 from server.shard.guests import GuestBatch, Guests, select
+from server.shard.newsroom import Newsroom
 from server.shard.outbox import Outbox
 from server.shard.sessions import Session, SessionTable
 from sim.engine import Export
@@ -31,6 +33,11 @@ class Departure:
     entity: int
     to: int
     session: Session | None
+    held: list[Any] | None  # the session as it was cut out
+
+    def to_data(self) -> tuple[int, int, list[Any] | None]:
+        """What a record says of it."""
+        return self.entity, self.to, self.held
 
 
 class Handoff:
@@ -52,24 +59,41 @@ class Handoff:
         self.guests = Guests()
         self.forwarding = Forwarding()
 
-    def cut(self, tick: int, exports: Sequence[Export]) -> tuple[list[Departure], list[GuestBatch]]:
-        """Cut out who is beyond the border after `tick`; they are guests from now on."""
+    def cut(
+        self, tick: int, exports: Sequence[Export], newsroom: Newsroom
+    ) -> tuple[list[Departure], list[GuestBatch]]:
+        """Cut out who is beyond the border after `tick`; they are guests from now on.
+
+        What `newsroom` remembers for their players goes with them.
+        """
         batches = self._batches(tick, exports)
         if not batches:
             return [], []
         entities = np.concatenate([batch.rows.ids for batch in batches]).tolist()
         shards = np.concatenate([batch.to for batch in batches]).tolist()
         players = {session.entity: session for session in self._sessions}
-        departures = [
-            Departure(entity, to, players.get(entity))
-            for entity, to in zip(entities, shards, strict=True)
-        ]
-        bodies = self._world.depart(entities)
-        for departure, body in zip(departures, bodies, strict=True):
-            self._send(tick, departure, body)
+        departures = []
+        for entity, to in zip(entities, shards, strict=True):
+            session = players.get(entity)
+            if session is not None:
+                session.told = newsroom.addressed_to(entity, tick)
+            held = None if session is None else session.to_data(tick)
+            departures.append(Departure(entity, to, session, held))
+        self._send(departures)
+        for departure in departures:
+            if departure.session is not None:
+                self._sessions.remove(departure.session.id)
+                self._players.setdefault(tick, []).append(departure)
         for batch in batches:
             self.guests.add(batch)
         return departures, batches
+
+    def repeat(self, departures: Sequence[tuple[int, int, list[Any] | None]]) -> None:
+        """Cut out again who a record says was cut out."""
+        self._send([Departure(entity, to, None, held) for entity, to, held in departures])
+        for _, _, held in departures:
+            if held is not None:
+                self._sessions.remove(held[0])
 
     def release(self, durable_tick: int) -> tuple[list[GuestBatch], list[Departure]]:
         """The guests that were cut at `durable_tick` or before, and those of them with sessions."""
@@ -97,11 +121,8 @@ class Handoff:
                 batches.append(GuestBatch(tick, kind, to, select(rows, places)))
         return batches
 
-    def _send(self, tick: int, departure: Departure, body: bytes) -> None:
-        session = departure.session
-        data = None if session is None else session.to_data(tick)
-        self._outbox.send_entity(departure.to, departure.entity, body, data)
-        self.forwarding.went(departure.entity, departure.to)
-        if session is not None:
-            self._sessions.remove(session.id)
-            self._players.setdefault(tick, []).append(departure)
+    def _send(self, departures: Sequence[Departure]) -> None:
+        bodies = self._world.depart([departure.entity for departure in departures])
+        for departure, body in zip(departures, bodies, strict=True):
+            self._outbox.send_entity(departure.to, departure.entity, body, departure.held)
+            self.forwarding.went(departure.entity, departure.to)

@@ -45,11 +45,13 @@ from server.shard.mail import (
     taken_subject,
 )
 from server.shard.newsroom import Newsroom
-from server.shard.outbox import CommandParcel, EntityParcel, Outbox
+from server.shard.outbox import CommandParcel, EntityParcel, Out, Outbox
 from server.shard.players import Players
 from server.shard.post import Post
-from server.shard.record import TickRecord
+from server.shard.recall import Recall
+from server.shard.record import TickRecord, pack_digests
 from server.shard.replication import Replication
+from server.shard.saved import Saved
 from server.shard.schedule import FULL_SPEED
 from server.shard.sessions import Session, SessionTable
 from sim.engine import Export, InputIn, TickInput, TickOutput
@@ -63,14 +65,26 @@ __all__ = ["Shard", "ShardConfig", "ShardStatistics"]
 class Shard:
     """One shard of a world, driven from outside tick by tick."""
 
-    def __init__(self, game: Game, schema: Schema, bus: Bus, config: ShardConfig) -> None:
+    def __init__(
+        self,
+        game: Game,
+        schema: Schema,
+        bus: Bus,
+        config: ShardConfig,
+        saved: bytes | None = None,
+    ) -> None:
         geometry, shard = config.geometry, config.shard
         self.config = config
         self.id = shard
         self.dilation = FULL_SPEED
         self.schema = schema
         self.game = game
-        self.world = World(game, config.seed, maker=shard + 1, bounds=geometry.rect(shard))
+        kept = None if saved is None else Saved.decode(saved)
+        self.world = (
+            World(game, config.seed, maker=shard + 1, bounds=geometry.rect(shard))
+            if kept is None
+            else World.restore(game, kept.world)
+        )
         self.sources = tuple(other for other in geometry.shards if other != shard)
         self._bus = bus
         self._once = frozenset(i for i, form in enumerate(schema.inputs) if form.once)
@@ -89,7 +103,7 @@ class Shard:
             self.world, self._outbox, self._handoff.forwarding, self._ghosts.owner
         )
         self._queued: list[tuple[int, str, dict[str, Any]]] = []
-        self._newsroom = Newsroom(schema, geometry)
+        self._newsroom = Newsroom(schema, geometry, shard)
         self._replication = Replication(schema, geometry, shard, config.epoch)
         self._players = Players(geometry, self.world, self.sessions)
         self._framer = Framer(schema, geometry, self._replication.table, self._players)
@@ -98,6 +112,20 @@ class Shard:
         self._ghost_count = 0
         self._frame_bytes = 0
         self._record_bytes = 0
+        self._checkpoint_bytes = 0
+        self._recall = Recall(
+            self.world,
+            sessions=self.sessions,
+            arrivals=self._arrivals,
+            handoff=self._handoff,
+            desk=self._desk,
+            commands=self._commands,
+            outbox=self._outbox,
+            newsroom=self._newsroom,
+            counting=self._counting,
+        )
+        if kept is not None:
+            self._recall.load(kept)
 
     # --- one tick --------------------------------------------------------------------------------
 
@@ -143,6 +171,7 @@ class Shard:
             if parcel.session is not None:
                 session = Session.from_data(parcel.session, tick)
                 session.hop += 1
+                self._newsroom.arrived(session)
                 self._desk.arrived(session)
         for arrival in arrived:
             if isinstance(arrival.parcel, CommandParcel):
@@ -193,6 +222,8 @@ class Shard:
                 self.sessions.bind(session, entity)
         for session in asked.joins:
             self._desk.entered(session)
+        for session in asked.returned:
+            self._newsroom.tell_again(session, tick)
         if self._counting is not None:
             self._counting.note(output.created, output.destroyed)
         self._newsroom.report(tick, output.events, output.scores)
@@ -224,12 +255,12 @@ class Shard:
     def _cut(self, tick: int, exports: Sequence[Export]) -> list[Departure]:
         if self._durability.lag_ticks > limits.HANDOFF_LAG_TICKS:
             return []  # the journal is not accepting: nobody may be between two shards for long
-        departures, batches = self._handoff.cut(tick, exports)
+        departures, batches = self._handoff.cut(tick, exports, self._newsroom)
         if self._region:
             self._ghosts.linger(batches)
         for departure in departures:
             if departure.session is not None:
-                self._desk.moved(departure.session, departure.to)
+                self._desk.moved(departure.session, departure.to, tick)
         return departures
 
     def _leave_commit(
@@ -249,12 +280,13 @@ class Shard:
             tree_version=self.config.geometry.version,
             game=self.game.code,
             tick_input=given.to_bytes(),
-            departures=tuple((departure.entity, departure.to) for departure in departures),
+            departures=tuple(departure.to_data() for departure in departures),
+            letters=self._outbox.letters,
             progress=progress,
             sessions=tuple(session.to_data(tick) for session in self.sessions.take_touched()),
             ended=tuple(asked.leaves),
             applied=tuple(applied),
-            checksum=self._checksum(tick),
+            digests=self._digests(tick),
         ).encode()
         self._record_bytes = len(record)
         outs = self._outbox.finish()
@@ -262,11 +294,42 @@ class Shard:
         taken = {source: at.number for source, at in progress.items()}
         if tick % limits.TAKEN_EVERY_TICKS == 0:  # the bus may have lost what we said before
             taken = {source: at.number for source, at in self._arrivals.progress.items()}
-        self._durability.leave(Commit(tick, record, outs, numbers), taken)
+        self._durability.leave(Commit(tick, record, outs, numbers, self._due(tick)), taken)
 
-    def _checksum(self, tick: int) -> int | None:
-        every = self.config.checksum_every
-        return self.world.checksum() if every and tick % every == 0 else None
+    def _digests(self, tick: int) -> bytes:
+        every = self.config.digests_every
+        return pack_digests(self.world.digests()) if every and tick % every == 0 else b""
+
+    def _due(self, tick: int) -> bytes | None:
+        """The checkpoint of this tick, if it leaves one. Shards of a node take turns."""
+        every = self.config.checkpoint_every
+        if not every or (tick + self.id * every // 4) % every:
+            return None
+        return self.checkpoint()
+
+    # --- recovery --------------------------------------------------------------------------------
+
+    def checkpoint(self) -> bytes:
+        """Everything that the ticks to come depend on, as it is after the newest one."""
+        data = self._recall.save(self.game, self.config.geometry.version).encode()
+        self._checkpoint_bytes = len(data)
+        return data
+
+    def replay(self, record: TickRecord) -> tuple[Out, ...]:
+        """Take a recorded step again, before the first tick; the outs that it made.
+
+        Raises DivergenceError if it leads elsewhere than it did.
+        """
+        return self._recall.replay(record)
+
+    def go_on(self) -> None:
+        """Nothing more is replayed: the next thing is a tick."""
+        self._recall.go_on()
+
+    @property
+    def out_numbers(self) -> Mapping[int, int]:
+        """The number of the last out for each destination."""
+        return self._outbox.numbers
 
     # --- durability ------------------------------------------------------------------------------
 
@@ -359,6 +422,7 @@ class Shard:
             journal_lag_ticks=self._durability.lag_ticks,
             frame_bytes=self._frame_bytes,
             record_bytes=self._record_bytes,
+            checkpoint_bytes=self._checkpoint_bytes,
             duplicates=self._arrivals.duplicates,
             undeliverable=self._commands.undeliverable,
             malformed=self._inbox.malformed,

@@ -25,6 +25,9 @@ HASH_BYTES: Final = 32  # SHA-256
 GRACE_TICKS: Final = 600  # a lost link's session waits this long (30 s at 20 Hz), then leaves
 GATEWAY_SILENCE_TICKS: Final = 100  # a gateway silent for 5 s is gone; its links count as lost
 
+# --- events --------------------------------------------------------------------------------------
+EVENTS_REMEMBERED: Final = 1024  # durable ones, for who comes back; the oldest are forgotten
+
 # --- borders -------------------------------------------------------------------------------------
 BORDER_MARGIN_CELLS: Final = 1 / 32  # an entity crosses when it is this far beyond the border
 CENTRE_MARGIN_CELLS: Final = 1 / 8  # the interest's centre follows when the entity is this far out

@@ -1,13 +1,16 @@
 """What a frame tells besides state: events, scores, and sessions that were handed over.
 
 Durable events wait until the journal has the tick in which they happened; all others go out with
-the frame of their tick.
+the frame of their tick. Durable ones are remembered for a while, and told again to a player who
+comes back after a lost link: nobody knows what that link still brought. A client tells by tick,
+shard and values what it has heard before.
 
 Must not know: frames' bytes, the bus, the journal.
 """
 
 from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 import attrs
 
@@ -15,6 +18,8 @@ from protocol import cbor
 from protocol.frame import FrameEvent, Scope
 from protocol.geometry import Geometry
 from protocol.schema import Schema
+from server.shard import limits
+from server.shard.sessions import Session
 from sim.engine import EmittedEvent, Score
 
 __all__ = ["News", "Newsroom"]
@@ -32,11 +37,13 @@ class News:
 class Newsroom:
     """Gathers the news of one shard."""
 
-    def __init__(self, schema: Schema, geometry: Geometry) -> None:
+    def __init__(self, schema: Schema, geometry: Geometry, shard: int) -> None:
         self._durable_kinds = [event.durable for event in schema.events]
         self._geometry = geometry
+        self._shard = shard
         self._next = News()
         self._held: deque[tuple[int, list[FrameEvent]]] = deque()
+        self._past: deque[FrameEvent] = deque(maxlen=limits.EVENTS_REMEMBERED)
 
     def report(
         self, tick: int, events: Sequence[EmittedEvent], scores: Sequence[Score] | None
@@ -44,8 +51,10 @@ class Newsroom:
         """Take in what happened in `tick`; `scores` None when nobody asked for them."""
         held: list[FrameEvent] = []
         for event in events:
-            told = held if self._durable_kinds[event.kind] else self._next.events
-            told.append(self._addressed(event))
+            if self._durable_kinds[event.kind]:
+                held.append(self._addressed(event, tick))
+            else:
+                self._next.events.append(self._addressed(event))
         if held:
             self._held.append((tick, held))
         if scores is not None:
@@ -58,17 +67,77 @@ class Newsroom:
     def durable(self, tick: int) -> None:
         """Release the durable events of all ticks up to `tick`."""
         while self._held and self._held[0][0] <= tick:
-            self._next.events += self._held.popleft()[1]
+            released = self._held.popleft()[1]
+            self._next.events += released
+            self._past += released
+
+    # --- what was told before --------------------------------------------------------------------
+
+    def tell_again(self, session: Session, now: int) -> None:
+        """Tell the player of `session` what is remembered and concerns it."""
+        cells = self._cells_of(session)
+        for event in self._remembered(now):
+            if event.scope is Scope.CELL:
+                concerns = event.target in cells
+            else:
+                concerns = event.scope is Scope.WORLD or event.target == session.entity
+            if concerns and session.entity:
+                again = attrs.evolve(event, scope=Scope.ENTITY, target=session.entity)
+                self._next.events.append(again)
+
+    def addressed_to(self, entity: int, now: int) -> list[list[Any]]:
+        """What is remembered, or waits, for the player of `entity`, to travel with its session."""
+        waiting = [event for _, events in self._held for event in events]
+        return [
+            [event.kind, event.values, event.tick, event.shard]
+            for event in (*self._remembered(now), *waiting)
+            if event.scope is Scope.ENTITY and event.target == entity
+        ]
+
+    def arrived(self, session: Session) -> None:
+        """Remember what came with a session."""
+        for kind, values, tick, shard in session.told:
+            event = FrameEvent(kind, values, Scope.ENTITY, session.entity, tick, shard)
+            if event not in self._past:
+                self._past.append(event)
+        session.told = []
+
+    def recall(self, tick: int, events: Sequence[EmittedEvent]) -> None:
+        """Remember the durable ones of a tick that is replayed."""
+        self._past += [
+            self._addressed(event, tick) for event in events if self._durable_kinds[event.kind]
+        ]
+
+    def to_data(self) -> list[Any]:
+        """Plain data for a checkpoint."""
+        waiting = [event for _, events in self._held for event in events]
+        return [list(attrs.astuple(event)) for event in (*self._past, *waiting)]
+
+    def load(self, data: list[Any]) -> None:
+        """Be as `to_data` described, when all of it is durable."""
+        for kind, values, scope, target, tick, shard in data:
+            self._past.append(FrameEvent(kind, values, Scope(scope), target, tick, shard))
+
+    def _remembered(self, now: int) -> list[FrameEvent]:
+        while self._past and now - self._past[0].tick > limits.GRACE_TICKS:
+            self._past.popleft()
+        return list(self._past)
+
+    def _cells_of(self, session: Session) -> frozenset[int]:
+        if session.centre < 0:
+            return frozenset()
+        return frozenset(self._geometry.interest_cells(session.centre, session.radius_class))
 
     def take(self) -> News:
         """The news for the next frame."""
         news, self._next = self._next, News()
         return news
 
-    def _addressed(self, event: EmittedEvent) -> FrameEvent:
+    def _addressed(self, event: EmittedEvent, tick: int = 0) -> FrameEvent:
         values = cbor.dumps([event.kind, *event.values])
+        scope, target = Scope.WORLD, 0
         if event.at is not None:
-            return FrameEvent(event.kind, values, Scope.CELL, self._geometry.cell_of(*event.at))
-        if event.to is not None:
-            return FrameEvent(event.kind, values, Scope.ENTITY, event.to)
-        return FrameEvent(event.kind, values, Scope.WORLD)
+            scope, target = Scope.CELL, self._geometry.cell_of(*event.at)
+        elif event.to is not None:
+            scope, target = Scope.ENTITY, event.to
+        return FrameEvent(event.kind, values, scope, target, tick, self._shard if tick else 0)

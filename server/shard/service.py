@@ -10,25 +10,44 @@ Cancelling it stops at once, between two shards' steps at the latest; `Node.stop
 tick, makes durable what was done, and returns.
 
 Error handling: a shard that is fenced or lost its lease is retired (it never steps again) while
-the others go on. Any other error is a bug or a broken journal and ends the node.
+the others go on, and one whose lease has run out does not step, whether or not it has heard of it.
+While the journal is unavailable the world goes on, without handoffs and promises, and what waits is
+tried again. Any other error is a bug or a broken journal and ends the node.
 """
 
 import math
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final
 
 import attrs
 import structlog
 import trio
 
-from server.cluster.seams import Directory, Fenced, Journal, Lease, LeaseLost
+from server.cluster.seams import (
+    Directory,
+    Fenced,
+    Journal,
+    JournalUnavailable,
+    Lease,
+    LeaseLost,
+)
 from server.shard.commit import Commit, Writer
 from server.shard.host import Shard
+from server.shard.recovery import CheckpointKeeper, recover
 from server.shard.schedule import Pace, Schedule, Ticker
 
 __all__ = ["Node", "NodeStatistics", "OwnedShard", "own_shard", "run_node", "shard_lease_name"]
 
 _log = structlog.get_logger(__name__)
+
+
+TRY_AGAIN_S: Final = 0.5  # after the journal took nothing
+FINISH_S: Final = 10.0  # for making durable what was stepped, at the end
+RELEASE_S: Final = 2.0  # a lease that cannot be given back runs out by itself
+
+MakeShard = Callable[[int, bytes | None], Shard]
 
 
 def shard_lease_name(world: str, shard: int) -> str:
@@ -38,15 +57,19 @@ def shard_lease_name(world: str, shard: int) -> str:
 
 @attrs.frozen
 class OwnedShard:
-    """A shard with what makes it ours: the lease, and the writer that its epoch allows."""
+    """A shard with what makes it ours: the lease, and the writer that its epoch allows.
+
+    `revision` is that of the checkpoint that it began from, 0 for none.
+    """
 
     shard: Shard
     writer: Writer
     lease: Lease
+    revision: int = 0
 
 
 async def own_shard(
-    make: Callable[[int], Shard],
+    make: MakeShard,
     shard: int,
     *,
     world: str,
@@ -54,16 +77,25 @@ async def own_shard(
     journal: Journal,
     ttl_s: float = math.inf,
 ) -> OwnedShard | None:
-    """Acquire a shard and make it with its epoch; None while somebody else holds it.
+    """Acquire a shard and bring it to where its journal ends; None while somebody else holds it.
 
-    In a single process nobody contends, and `ttl_s` may be infinite: then a laptop that slept
-    still owns its world.
+    `make` is given the epoch and the newest checkpoint, None if there is none. In a single process
+    nobody contends, and `ttl_s` may be infinite: then a laptop that slept still owns its world.
+
+    Raises DivergenceError when the journal does not lead where it did, `Fenced` when another owner
+    was faster.
     """
     lease = await directory.acquire(shard_lease_name(world, shard), b"", ttl_s)
     if lease is None:
         return None
-    position = await journal.claim(shard, lease.epoch)
-    return OwnedShard(make(lease.epoch), Writer(journal, shard, position), lease)
+    try:
+        claimed = await journal.claim(shard, lease.epoch)
+        recovered = await recover(partial(make, lease.epoch), shard, claimed, journal)
+    except BaseException:
+        with trio.CancelScope(shield=True), trio.move_on_after(RELEASE_S):
+            await lease.release()
+        raise
+    return OwnedShard(recovered.shard, recovered.writer, lease, recovered.revision)
 
 
 @attrs.frozen
@@ -82,13 +114,32 @@ class NodeStatistics:
 class Node:
     """A running node, for those who watch it and those who end it."""
 
-    def __init__(self, owned: Iterable[OwnedShard], schedule: Schedule, last_tick: int) -> None:
-        self._keepers = {each.shard.id: _Keeper(each) for each in owned}
+    def __init__(
+        self,
+        owned: Iterable[OwnedShard],
+        schedule: Schedule,
+        last_tick: int,
+        stopwatch: Callable[[], float],
+    ) -> None:
+        self._stopwatch = stopwatch
+        self._keepers: dict[int, _Keeper] = {}
+        self._waiting = list(owned)
+        self._background: trio.Nursery | None = None
+        self._journal: Journal | None = None
         self.schedule = schedule
         self._pace = Pace(schedule.hz)
         self._ticker = Ticker(schedule, last=last_tick)
         self._missed = 0
         self._stopping = trio.Event()
+        self._ended = trio.Event()
+
+    def add(self, owned: OwnedShard) -> None:
+        """Step one more shard from the next tick on."""
+        if self._background is None or self._journal is None:
+            self._waiting.append(owned)
+            return
+        keeper = self._keepers[owned.shard.id] = _Keeper(owned, self._journal)
+        self._background.start_soon(self._keep, keeper)
 
     @property
     def shards(self) -> dict[int, Shard]:
@@ -110,6 +161,10 @@ class Node:
         self.drain()
         self._stopping.set()
 
+    async def wait_ended(self) -> None:
+        """Wait until nothing more is stepped or written."""
+        await self._ended.wait()
+
     def statistics(self) -> NodeStatistics:
         """How the node keeps up with its schedule."""
         pace = self._pace
@@ -118,12 +173,16 @@ class Node:
     async def run(self, journal: Journal, on_tick: Callable[[int], None]) -> None:
         """Run until `stop`; see `run_node`."""
         async with trio.open_nursery() as background:
-            for keeper in self._keepers.values():
-                background.start_soon(self._keep, keeper, journal)
+            self._background, self._journal = background, journal
+            waiting, self._waiting = self._waiting, []
+            for owned in waiting:
+                self.add(owned)
             await self._step(on_tick)
-            for keeper in list(self._keepers.values()):
-                await keeper.wait_durable()
+            with trio.move_on_after(FINISH_S):
+                for keeper in list(self._keepers.values()):
+                    await keeper.finish()
             background.cancel_scope.cancel()
+        self._ended.set()
 
     async def _step(self, on_tick: Callable[[int], None]) -> None:
         while True:
@@ -133,77 +192,119 @@ class Node:
                 await self._stopping.wait()
             if self._stopping.is_set():
                 return
-            began = time.perf_counter()
+            began = self._stopwatch()
+            now = trio.current_time()
             for keeper in self._keepers.values():
-                keeper.step(slot.tick, self._pace.permille)
-            self._pace.observe(time.perf_counter() - began, slot.missed)
+                keeper.step(slot.tick, self._pace.permille, now)
+            self._pace.observe(self._stopwatch() - began, slot.missed)
             on_tick(slot.tick)
 
-    async def _keep(self, keeper: "_Keeper", journal: Journal) -> None:
+    async def _keep(self, keeper: "_Keeper") -> None:
         try:
-            await keeper.run(journal, 1 / self.schedule.hz)
+            await keeper.run(1 / self.schedule.hz)
         except* (Fenced, LeaseLost) as reasons:
             keeper.shard.retire()
             keeper.retired.set()
-            del self._keepers[keeper.shard.id]
+            if self._keepers.get(keeper.shard.id) is keeper:
+                del self._keepers[keeper.shard.id]
             _log.warning("shard retired", shard=keeper.shard.id, reason=str(reasons.exceptions[0]))
 
 
 class _Keeper:
     """What runs beside the ticks of one shard."""
 
-    def __init__(self, owned: OwnedShard) -> None:
+    def __init__(self, owned: OwnedShard, journal: Journal) -> None:
         self.shard = owned.shard
         self.retired = trio.Event()
+        self._journal = journal
         self._writer = owned.writer
         self._lease = owned.lease
+        self._keep = CheckpointKeeper(journal, owned.shard.id, owned.revision)
         # Unbounded, but the shard itself stalls at limits.COMMIT_LAG_TICKS.
         self._to_write, self._to_read = trio.open_memory_channel[Commit](math.inf)
         self._caught_up = trio.Event()
 
-    def step(self, tick: int, dilation: int) -> None:
-        """Step the shard, unless its journal is too far behind."""
-        if self.shard.stalled:
+    def step(self, tick: int, dilation: int, now: float) -> None:
+        """Step the shard, unless its journal is too far behind or it is no longer ours."""
+        if self.shard.stalled or now >= self._lease.deadline or tick <= self.shard.world.tick:
             return
         self.shard.dilation = dilation
         self.shard.tick(tick)
         for commit in self.shard.take_commits():
             self._to_write.send_nowait(commit)
 
-    async def wait_durable(self) -> None:
-        """Wait until everything that was stepped is durable, or the shard is retired."""
+    async def finish(self) -> None:
+        """Make durable what was stepped, and keep a checkpoint of it; not if it is retired."""
+        await self._wait_durable()
+        if not self.retired.is_set() and self.shard.config.checkpoint_every:
+            await self._keep.save(self.shard.checkpoint(), self._writer.position)
+
+    async def _wait_durable(self) -> None:
         while self.shard.lag_ticks and not self.retired.is_set():
             self._caught_up = trio.Event()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(_first, nursery.cancel_scope, self._caught_up)
                 nursery.start_soon(_first, nursery.cancel_scope, self.retired)
 
-    async def run(self, journal: Journal, patience_s: float) -> None:
+    async def run(self, patience_s: float) -> None:
         """Write commits, follow the other shards and keep the lease, until cancelled."""
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write, journal)
+            nursery.start_soon(self._write)
+            nursery.start_soon(self._keep.run)
             nursery.start_soon(self._renew)
             for source in self.shard.sources:
-                nursery.start_soon(self._follow, journal, source, patience_s)
+                nursery.start_soon(self._follow, source, patience_s)
 
-    async def _write(self, journal: Journal) -> None:
-        async for commit in self._to_read:
-            await self._writer.commit(commit)
-            self.shard.committed(commit.tick)
+    async def _write(self) -> None:
+        checkpoints = bool(self.shard.config.checkpoint_every)
+        async for first in self._to_read:
+            for commit in await self._commit(self._with_waiting(first)):
+                if commit.checkpoint is not None:
+                    self._keep.offer(commit.checkpoint, self._writer.position)
             if not self.shard.lag_ticks:
                 self._caught_up.set()
-            upto = self._writer.trimmable(self.shard.acknowledged, None)
+            covered = self._keep.position if checkpoints else None
+            upto = self._writer.trimmable(self.shard.acknowledged, covered)
             if upto is not None:
-                await journal.trim(self.shard.id, upto)
+                await self._journal.trim(self.shard.id, upto)
+
+    def _with_waiting(self, first: Commit) -> list[Commit]:
+        """All commits that wait, up to one that leaves a checkpoint: a slow disk is asked once.
+
+        The position that a checkpoint covers is then the writer's.
+        """
+        commits = [first]
+        while commits[-1].checkpoint is None:
+            try:
+                commits.append(self._to_read.receive_nowait())
+            except trio.WouldBlock:
+                break
+        return commits
+
+    async def _commit(self, commits: list[Commit]) -> list[Commit]:
+        told = False
+        while True:
+            try:
+                await self._writer.commit(commits)
+            except JournalUnavailable as error:
+                if not told:
+                    _log.error("the journal takes nothing", shard=self.shard.id, reason=str(error))
+                told = True
+                await trio.sleep(TRY_AGAIN_S)
+            else:
+                if told:
+                    _log.info("the journal goes on", shard=self.shard.id)
+                self.shard.committed(commits[-1].tick)
+                return commits
 
     async def _renew(self) -> None:
         while math.isfinite(self._lease.deadline):
             await trio.sleep(max(0.0, self._lease.deadline - trio.current_time()) / 4)
             await self._lease.renew()
 
-    async def _follow(self, journal: Journal, source: int, patience_s: float) -> None:
+    async def _follow(self, source: int, patience_s: float) -> None:
         shard = self.shard
-        async for record in journal.follow(source, shard.id, shard.followed(source)):
+        async for record in self._journal.follow(source, shard.id, shard.followed(source)):
             while not shard.deliver(source, record.position, record.data):  # noqa: ASYNC110
                 await trio.sleep(patience_s)  # the waiting room empties at ticks, not at events
 
@@ -224,12 +325,14 @@ async def run_node(
     schedule: Schedule,
     last_tick: int = 0,
     on_tick: Callable[[int], None] = _nothing,
+    stopwatch: Callable[[], float] = time.perf_counter,
     task_status: trio.TaskStatus[Node] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Step `owned` shards at each slot of `schedule` until the node is stopped or cancelled.
 
-    `schedule` is in trio's time. `on_tick` is called after all shards have stepped.
+    `schedule` is in trio's time. `on_tick` is called after all shards have stepped. `stopwatch`
+    tells what a step costs, in seconds; where time is virtual, it should be, too.
     """
-    node = Node(owned, schedule, last_tick)
+    node = Node(owned, schedule, last_tick, stopwatch)
     task_status.started(node)
     await node.run(journal, on_tick)

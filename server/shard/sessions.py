@@ -32,6 +32,7 @@ class Session:
 
     `centre` is the cell that its interest is centred on, -1 before the first frame, and
     `radius_class` says how far it reaches; `lost_at` is the tick at which its link was lost.
+    `told` are the durable events that travel with it from one shard to another.
     """
 
     id: int
@@ -44,6 +45,7 @@ class Session:
     hop: int = 0
     centre: int = -1
     radius_class: int = 0
+    told: list[Any] = attrs.field(factory=list)
     lost_at: int | None = None
     inputs: InputBuffer = attrs.field(factory=InputBuffer)
 
@@ -66,6 +68,7 @@ class Session:
             self.hop,
             self.centre,
             self.radius_class,
+            self.told,
             waited,
             self.inputs.to_data(),
         ]
@@ -135,6 +138,17 @@ class SessionTable:
         self._unheard[session.gateway] = None
         self._await_return(session)
         self.touch(session)
+
+    def restore(self, session: Session) -> None:
+        """Have a session as a record or a checkpoint says it was."""
+        self.insert(session)
+        self._touched.pop(session.id, None)
+
+    def go_on(self) -> None:
+        """Play on after a recovery: inputs that had not taken effect are to be sent again."""
+        for session in self._sessions.values():
+            session.inputs = InputBuffer(session.inputs.applied, session.inputs.applied)
+        self._waiting.clear()
 
     def remove(self, session: int) -> Session | None:
         """Own a session no longer: it ended, or went with its entity."""

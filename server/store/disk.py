@@ -46,10 +46,15 @@ class Disk(Protocol):
 
 
 class FolderDisk:
-    """A folder of the operating system. It is made if it is not there."""
+    """A folder of the operating system. It is made if it is not there.
 
-    def __init__(self, folder: Path) -> None:
+    With `durable` false nothing waits for the disk: what is written survives the process, and not
+    the machine.
+    """
+
+    def __init__(self, folder: Path, *, durable: bool = True) -> None:
         self._folder = folder
+        self._durable = durable
         self._open: dict[str, int] = {}
         self._new: set[str] = set()  # whose entry in the folder is not known to be durable
         folder.mkdir(parents=True, exist_ok=True)
@@ -79,6 +84,9 @@ class FolderDisk:
     async def sync(self, name: str) -> None:
         """Wait until what was appended is durable."""
         handle = self._handle(name)
+        if not self._durable:
+            await trio.lowlevel.checkpoint()
+            return
         await trio.to_thread.run_sync(os.fdatasync, handle)
         if name in self._new:
             await trio.to_thread.run_sync(self._sync_folder)
@@ -92,7 +100,8 @@ class FolderDisk:
             with aside.open("wb") as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())
+                if self._durable:
+                    os.fsync(file.fileno())
             aside.replace(self._folder / name)
             self._sync_folder()
 
@@ -130,6 +139,8 @@ class FolderDisk:
         return handle
 
     def _sync_folder(self) -> None:
+        if not self._durable:
+            return
         handle = os.open(self._folder, os.O_RDONLY)
         try:
             os.fsync(handle)

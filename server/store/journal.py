@@ -13,7 +13,7 @@ Must not know: what records and checkpoints say.
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import attrs
 import trio
@@ -169,11 +169,10 @@ class StoreJournal:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    async def read(self, shard: int, after: int) -> AsyncIterator[Record]:
+    async def read(self, shard: int, after: int) -> list[Record]:
         """All records of `shard` with a position above `after` that are kept, in order."""
         await trio.lowlevel.checkpoint()
-        for record in self._kept(shard, after):
-            yield record
+        return self._kept(shard, after)
 
     def follow(self, source: int, to: int, after: int) -> "StoreFollower":
         """The outs of `source` for `to` above position `after`, those to come included."""
@@ -194,9 +193,15 @@ class StoreJournal:
         stream = self._stream(shard)
         if stream.revision != revision:
             raise Fenced(f"shard {shard} holds checkpoint {stream.revision}, not {revision}")
-        stream.revision = revision + 1
         await self._wait_durable(shard, stream)  # what it covers is not younger than it
-        await self._checkpoints.save(shard, Checkpoint(checkpoint, position, revision + 1))
+        if stream.revision != revision:
+            raise Fenced(f"shard {shard} holds checkpoint {stream.revision}, not {revision}")
+        stream.revision = revision + 1
+        try:
+            await self._checkpoints.save(shard, Checkpoint(checkpoint, position, revision + 1))
+        except OSError as error:
+            stream.revision = revision
+            self._log.raise_for(error, f"checkpoint {revision + 1} of shard {shard} is not kept")
         await self._forget()
         return revision + 1
 

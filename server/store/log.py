@@ -11,7 +11,7 @@ Must not know: what records say, which shards there are.
 
 import errno
 from collections.abc import Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, NoReturn
 
 import attrs
 import trio
@@ -110,10 +110,7 @@ class Log:
         try:
             self._disk.append(segment.name, data)
         except OSError as error:
-            if error.errno in _FULL:
-                raise StoreFull(f"the disk takes no more: {error}") from error
-            self._broken = str(error)
-            raise StoreBroken(f"the journal cannot be written: {error}") from error
+            self.raise_for(error, "the journal cannot be written")
         segment.ends += len(data)
         self._check = check
 
@@ -125,6 +122,13 @@ class Log:
                 await self._syncing.wait()
             else:
                 await self._sync()
+
+    def raise_for(self, error: OSError, what: str) -> NoReturn:
+        """Raise StoreFull if that is all that is wrong; else nothing is promised any more."""
+        if error.errno in _FULL:
+            raise StoreFull(f"the disk takes no more: {error}") from error
+        self._broken = str(error)
+        raise StoreBroken(f"{what}: {error}") from error
 
     async def forget(self, place: int) -> None:
         """Delete the segments that end at or before `place`; the newest one stays."""
@@ -144,7 +148,7 @@ class Log:
                 await self._disk.sync(name)
             self._durable = max(self._durable, ends)
             self.syncs += 1
-        except OSError as error:
+        except OSError as error:  # a full disk too: nobody knows what is on it
             self._broken = str(error)
             raise StoreBroken(f"the journal cannot be made durable: {error}") from error
         finally:

@@ -8,10 +8,13 @@ from zlib import crc32
 import attrs
 
 from protocol.geometry import Geometry
+from protocol.schema import Schema
+from server.cluster.bus import MemoryBus
 from server.cluster.seams import Record
+from server.shard.host import Shard, ShardConfig
 from server.shard.record import TickRecord
 from sim import Game, World
-from sim.engine import TickInput
+from sim.replay import DivergenceError
 
 __all__ = ["Recording", "ReplayError", "checksum_of"]
 
@@ -54,18 +57,20 @@ class Recording:
         """
         if game.code != self.code:
             raise ReplayError("this was recorded with other rules")
-        return checksum_of({shard: self._replay(game, shard) for shard in self.records})
+        schema = Schema.from_data(game.describe())
+        return checksum_of({shard: self._replay(game, schema, shard) for shard in self.records})
 
-    def _replay(self, game: Game, shard: int) -> World:
-        world = World(game, self.seed, maker=shard + 1, bounds=self.geometry.rect(shard))
+    def _replay(self, game: Game, schema: Schema, shard: int) -> World:
+        config = ShardConfig(
+            world="replay", shard=shard, epoch=1, seed=self.seed, geometry=self.geometry
+        )
+        replayed = Shard(game, schema, MemoryBus(), config)
         for data in self.records[shard]:
-            record = TickRecord.decode(data)
-            world.advance(TickInput.from_bytes(record.tick_input))
-            if record.departures:
-                world.depart([entity for entity, _ in record.departures])
-            if record.checksum is not None and record.checksum != world.checksum():
-                raise ReplayError(f"shard {shard} parts from its record at tick {record.tick}")
-        return world
+            try:
+                replayed.replay(TickRecord.decode(data))
+            except DivergenceError as error:
+                raise ReplayError(f"shard {shard}: {error}") from error
+        return replayed.world
 
 
 def checksum_of(worlds: dict[int, World]) -> int:

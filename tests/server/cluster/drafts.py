@@ -21,4 +21,4 @@ def append_nowait(journal: MemoryJournal, data: bytes, *, expect: int, id: str) 
 
 
 async def read_all(journal: Journal, shard: int, after: int = 0) -> list[Record]:
-    return [record async for record in journal.read(shard, after)]
+    return await journal.read(shard, after)

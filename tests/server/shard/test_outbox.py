@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from server.shard import limits
 from server.shard.arrivals import Arrivals, Progress
 from server.shard.forwarding import Forwarding
-from server.shard.outbox import CommandParcel, EntityParcel, Outbox, ParcelError, read_parcel
+from server.shard.outbox import (
+    CommandParcel,
+    EntityParcel,
+    Letter,
+    Outbox,
+    ParcelError,
+    read_parcel,
+)
 
 
 def outs_of(entities: list[tuple[int, int]], to: int = 2) -> list[tuple[int, bytes]]:
@@ -25,10 +32,11 @@ def outs_of(entities: list[tuple[int, int]], to: int = 2) -> list[tuple[int, byt
 
 
 def test_a_parcel_says_what_was_sent() -> None:
-    outbox = Outbox({2: 4})
+    outbox = Outbox()
+    outbox.load([[[2, 4]], [], [], 0])
     outbox.begin(9)
+    outbox.send(Letter(3, 78, "hit", {"damage": 2.5}, 1))
     outbox.send_entity(2, 77, b"cut", [1, "ann"])
-    outbox.send_command(3, 78, "hit", {"damage": 2.5}, 1)
     entity, command = outbox.finish()
     assert (entity.to, entity.id, command.to, command.id) == (2, "9.0", 3, "9.1")
     assert read_parcel(entity.data) == EntityParcel(5, 9, 77, b"cut", [1, "ann"])

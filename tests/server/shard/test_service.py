@@ -41,7 +41,7 @@ class Setting:
     async def own(self, number: int, ttl_s: float = 1e9) -> Any:
         cluster = self.cluster
 
-        def make(epoch: int) -> Shard:
+        def make(epoch: int, saved: bytes | None) -> Shard:
             config = ShardConfig(
                 world="w",
                 shard=number,
@@ -50,7 +50,7 @@ class Setting:
                 geometry=cluster.geometry,
                 counting=True,
             )
-            return Shard(cluster.game, cluster.schema, cluster.bus, config)
+            return Shard(cluster.game, cluster.schema, cluster.bus, config, saved)
 
         return await own_shard(
             make, number, world="w", directory=self.directory, journal=self.journal, ttl_s=ttl_s
@@ -63,6 +63,7 @@ class Setting:
             owned,
             journal=self.journal,
             schedule=Schedule(trio.current_time(), 20),
+            stopwatch=trio.current_time,
             on_tick=lambda tick: self.ticks.append((tick, trio.current_time())),
         )
         return await nursery.start(run)
