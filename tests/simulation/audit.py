@@ -51,8 +51,6 @@ class Audit:
         self._history = history
         self._judge = judge
         self._read = 0
-        for shard, known in self.shards.items():
-            self.ledger.made(shard, known.world.owned_ids())
 
     def catch_up(self) -> None:
         """Read what has become durable since the last time."""

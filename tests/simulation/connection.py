@@ -6,7 +6,7 @@ asks again, under the same expectation, and the journal tells what was done alre
 After `die` nothing is asked any more, and nothing is answered: the node has crashed.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import trio
@@ -94,14 +94,14 @@ class NodeJournal:
 
         await self._line.insist(work)
 
-    async def read(self, shard: int, after: int) -> AsyncIterator[Record]:
+    async def read(self, shard: int, after: int) -> list[Record]:
         """All records above a position that are durable now."""
 
         async def work(journal: StoreJournal) -> list[Record]:
-            return [record async for record in journal.read(shard, after)]
+            return await journal.read(shard, after)
 
-        for record in await self._line.insist(work):
-            yield record
+        records: list[Record] = await self._line.insist(work)
+        return records
 
     def follow(self, source: int, to: int, after: int) -> "NodeFollower":
         """The outs of a source for a destination, those to come included."""

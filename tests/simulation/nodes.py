@@ -10,7 +10,7 @@ import trio
 
 from server.cluster.seams import JournalError
 from server.shard.host import Shard, ShardConfig
-from server.shard.service import Node, own_shard, run_node, shard_lease_name
+from server.shard.service import Node, OwnedShard, own_shard, run_node, shard_lease_name
 from tests.simulation.connection import Line, NodeDirectory, NodeJournal
 from tests.simulation.place import Life
 from tests.simulation.setting import Setting
@@ -19,7 +19,7 @@ __all__ = ["NodeLife"]
 
 TTL_S = 1.2
 GRACE_S = 20.0
-CHECKSUM_EVERY = 5
+DIGESTS_EVERY = 5
 CHECKPOINT_EVERY = 30
 
 
@@ -39,15 +39,9 @@ class NodeLife(Life):
     async def main(self) -> None:
         """Step shards and claim further ones, until the end."""
         async with trio.open_nursery() as nursery:
-            owned = []
-            for shard in self.setting.geometry.shards:
-                one = await self._own(shard)
-                if one is not None:
-                    owned.append(one)
-            run = partial(
-                run_node, owned, journal=self._journal, schedule=self.setting.schedule
-            )
+            run = partial(run_node, [], journal=self._journal, schedule=self.setting.schedule)
             self.node = await nursery.start(run)
+            await self._claim()
 
     def die(self) -> None:
         """Neither the engine nor the bus hear of it any more."""
@@ -87,7 +81,7 @@ class NodeLife(Life):
         if owned is not None and self.node is not None:
             self.node.add(owned)
 
-    async def _own(self, shard: int):
+    async def _own(self, shard: int) -> OwnedShard | None:
         setting = self.setting
         return await own_shard(
             partial(self._make, shard),
@@ -98,7 +92,7 @@ class NodeLife(Life):
             ttl_s=TTL_S,
         )
 
-    def _make(self, shard: int, epoch: int) -> Shard:
+    def _make(self, shard: int, epoch: int, saved: bytes | None) -> Shard:
         setting = self.setting
         config = ShardConfig(
             world=setting.world,
@@ -108,6 +102,7 @@ class NodeLife(Life):
             geometry=setting.geometry,
             grace_ticks=round(GRACE_S * setting.schema.hz),
             counting=True,
-            checksum_every=CHECKSUM_EVERY,
+            digests_every=DIGESTS_EVERY,
+            checkpoint_every=CHECKPOINT_EVERY,
         )
-        return Shard(setting.game, setting.schema, self._bus, config)
+        return Shard(setting.game, setting.schema, self._bus, config, saved)

@@ -34,11 +34,12 @@ class Player:
     ) -> None:
         self.index = index
         self.name = f"p{index}"
-        self.fires = True
+        self.rests = False
         self.sessions = 0
         self.links = 0
         self.shots = 0
         self.heard_at = 0.0
+        self.session_shots: list[int] = []
         self.client = self._new_client()
         self.pair: LivePair | None = None
         self.gateway: GatewayLife | None = None
@@ -75,7 +76,7 @@ class Player:
             self.pair.cut()
             self._lost(1006, "silence", now)
             return
-        if self.client.playing and self.client.ready and now >= self._act_at:
+        if not self.rests and self.playing and now >= self._act_at:
             self._act(now)
         self.client.tick(now)
         for message in self.client.outgoing():
@@ -93,9 +94,10 @@ class Player:
             self.pair.client.close()
             self._forget(now)
             return
-        if self.fires and chance.random() < 0.35:
+        if chance.random() < 0.35:
             self.shots += 1
             number = self.index * SHOTS_PER_PLAYER + self.shots
+            self.session_shots.append(number)
             self.client.send_input("Fire", {"number": number}, now)
         else:
             dx, dy = chance.uniform(-1, 1), chance.uniform(-1, 1)
@@ -154,6 +156,7 @@ class Player:
 
     def _new_client(self) -> Client:
         self.sessions += 1
+        self.session_shots.clear()
         if self.index == 0:  # one is as a person has it, with all that is shown
             return Client(self.name, predictor_factory=Predictor)
         return Client(self.name, playback=False)
