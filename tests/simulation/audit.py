@@ -86,7 +86,7 @@ class Audit:
         for event in output.events:
             kind = shard.world.game.rules.events[event.kind]
             if kind.flag:
-                ledger.happen(shard.number, kind.name, int(event.values[1]))
+                ledger.happen(shard.number, record.tick, kind.name, int(event.values[1]))
         for target, _, args in output.commands:
             ledger.give((args["giver"], args["number"]), target)
         self._sessions(shard, record)

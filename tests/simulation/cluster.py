@@ -58,7 +58,8 @@ class Cluster:
             Place(f"g{number}", setting, lambda name: GatewayLife(setting, name))
             for number in range(plan.gateways)
         ]
-        self.players = Players(plan.players, setting, self.open_gateways, self._told)
+        stay_from = plan.fault_s + 1.0
+        self.players = Players(plan.players, setting, self.open_gateways, self._told, stay_from)
         self._verdict = Verdict(setting, self.audit, self.witness, self.nodes, self.players.all)
 
     def open_gateways(self) -> list[GatewayLife]:
@@ -117,6 +118,7 @@ class Cluster:
                 "shots": len(self.audit.ledger.shots),
                 "durable events": len(self.audit.ledger.events),
                 "events told": self.witness.told,
+                "events told again": self.witness.retold,
                 "promises": self.witness.promises,
                 "stale frames": self.witness.stale_frames,
                 "sessions": sum(player.sessions for player in players),

@@ -35,7 +35,7 @@ class Ledger:
         self.given: dict[Command, int] = {}
         self.done: set[Command] = set()
         self.shots: set[int] = set()
-        self.events: dict[tuple[str, int], int] = {}
+        self.events: dict[tuple[str, int], tuple[int, int]] = {}  # shard and tick of each
         self._judge = judge
 
     # --- entities --------------------------------------------------------------------------------
@@ -91,11 +91,11 @@ class Ledger:
         self._judge.require(number not in self.shots, f"shot {number} is applied twice")
         self.shots.add(number)
 
-    def happen(self, shard: int, kind: str, number: int) -> None:
+    def happen(self, shard: int, tick: int, kind: str, number: int) -> None:
         """A durable event happened."""
         known = (kind, number) in self.events
         self._judge.require(not known, f"{kind} {number} happened twice")
-        self.events[kind, number] = shard
+        self.events[kind, number] = shard, tick
 
     # --- at the end ------------------------------------------------------------------------------
 

@@ -95,7 +95,9 @@ class Place:
             return
         self._setting.trace.fault(f"{life.name} stands still, for {for_s:.2f} s")
         life.process.stop()
-        await trio.sleep(for_s)
-        if life.process.stopped:
-            life.process.go_on()
-            self._setting.trace.tell(f"{life.name} goes on")
+        try:
+            await trio.sleep(for_s)
+        finally:  # also when the run ends: a process that stands still cannot end
+            if life.process.stopped:
+                life.process.go_on()
+                self._setting.trace.tell(f"{life.name} goes on")

@@ -5,6 +5,7 @@ and begins anew when its session is gone. Every shot carries a number of its own
 """
 
 from collections.abc import Callable
+from math import inf
 
 import trio
 
@@ -35,6 +36,7 @@ class Player:
         self.index = index
         self.name = f"p{index}"
         self.rests = False
+        self.stays_from = inf
         self.sessions = 0
         self.links = 0
         self.shots = 0
@@ -87,7 +89,7 @@ class Player:
     def _act(self, now: float) -> None:
         chance = self._chance
         self._act_at = now + chance.uniform(0.1, 0.7)
-        if now >= self._leave_at and self.pair is not None:
+        if self.stays_from > now >= self._leave_at and self.pair is not None:
             self._leave_at = now + chance.uniform(10.0, 60.0)
             self._setting.trace.tell(f"{self.name} says goodbye")
             self.pair.client.send(self.client.leave())
@@ -166,9 +168,11 @@ class Players:
     """All players, moved by one task."""
 
     def __init__(
-        self, count: int, setting: Setting, gateways: Gateways, on_event: OnEvent
+        self, count: int, setting: Setting, gateways: Gateways, on_event: OnEvent, stay_from: float
     ) -> None:
         self.all = [Player(index, setting, gateways, on_event) for index in range(count)]
+        for player in self.all:
+            player.stays_from = stay_from
         self._gateways = gateways
 
     async def run(self) -> None:
