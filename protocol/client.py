@@ -18,7 +18,7 @@ from protocol import limits, messages
 from protocol.clock import InputPacer, RoundTrip, Timeline
 from protocol.connection import Connection, State
 from protocol.errors import LocalProtocolError
-from protocol.events import Event
+from protocol.events import Event, Heard
 from protocol.foresight import Foresight, PredictorFactory
 from protocol.geometry import Geometry
 from protocol.messages import Message, Role
@@ -35,7 +35,10 @@ RESYNC_EVERY_S: Final = 1.0
 
 @attrs.frozen(kw_only=True)
 class ClientStatistics:
-    """Totals since the client was made. Round trip and delay are in seconds."""
+    """Totals since the client was made. Round trip and delay are in seconds.
+
+    `inputs_lost` are inputs that had taken effect and that a crash of the server undid.
+    """
 
     bytes_received: int
     messages_received: int
@@ -43,6 +46,7 @@ class ClientStatistics:
     crc_checks: int
     mismatches: int
     inputs: int
+    inputs_lost: int
     events: int
     resumes: int
     corrections: int
@@ -92,13 +96,14 @@ class Client:
         self.goodbye: messages.Goodbye | None = None
         self.scores: tuple[messages.ScoreRow | tuple[int, str, int], ...] = ()
         self.events: deque[Event] = deque(maxlen=limits.CLIENT_EVENTS)
+        self._heard = Heard()
         self.on_changes: Callable[[Changes], None] | None = None
         self._out: list[bytes] = []
         self._round_trip = RoundTrip()
         self._pacer = InputPacer(20)
         self._unacknowledged: deque[messages.Input] = deque(maxlen=limits.CLIENT_INPUTS)
         self._seq = 0
-        self._acked = self._acked_seq = 0
+        self._acked = self._acked_seq = self._lost = 0
         self._ack_due = self._ping_due = self._resync_due = 0.0
         self._resync: set[int] = set()
         self._totals = dict.fromkeys(("bytes", "messages", "snapshots", "events", "resumes"), 0)
@@ -277,6 +282,7 @@ class Client:
             crc_checks=self._checks,
             mismatches=self._mismatches,
             inputs=self._seq,
+            inputs_lost=self._lost,
             events=self._totals["events"],
             resumes=self._totals["resumes"],
             corrections=foresight.corrections if foresight else 0,
@@ -320,6 +326,7 @@ class Client:
         self._pacer = InputPacer(hz)
         self._unacknowledged.clear()
         self._seq = self._acked_seq = 0
+        self._heard = Heard()
 
     def _go_on(self) -> None:
         """Show what was shown, until the snapshots say otherwise; repeat what may be lost."""
@@ -327,6 +334,7 @@ class Client:
         self.timeline.restart()
         if self.playback is not None:
             self.playback.restart()
+        self._heard.came_back()
         for entry in self._unacknowledged:
             self._say(entry._replace(ack=0))
 
@@ -355,6 +363,9 @@ class Client:
         if applied > self._acked_seq:
             self._acked_seq = applied
             self._pacer.report(margin, now, self._round_trip.seconds)
+        elif applied < self._acked_seq:  # whoever simulates has lost what was not durable
+            self._lost += self._acked_seq - applied
+            self._acked_seq = applied
         while self._unacknowledged and self._unacknowledged[0].seq <= applied:
             self._unacknowledged.popleft()
 
@@ -387,6 +398,10 @@ class Client:
             if number < len(schema.events):
                 kind = schema.events[number]
                 names = [field.name for field in kind.fields]
+                if kind.durable and not self._heard.is_new(
+                    batch.tick, batch.shard, number, tuple(items)
+                ):
+                    continue
                 values = dict(zip(names, kind.decode(items), strict=True))
                 self.events.append(Event(kind.name, batch.tick, batch.shard, values))
                 self._totals["events"] += 1

@@ -43,7 +43,8 @@ class FrameEvent:
     """An event: `values` is the encoded item [kind, values...]; `target` a cell or an entity.
 
     `tick` and `shard` are where it happened; tick 0 means in the frame's own. They differ when it
-    was told late, or is told again.
+    was told late, or is told again. `repeated`: it may have been told before, in a frame that was
+    missed or by a former owner; who has heard of its tick, or of a later one, passes it over.
     """
 
     kind: int
@@ -52,6 +53,7 @@ class FrameEvent:
     target: int = 0
     tick: int = 0
     shard: int = 0
+    repeated: bool = False
 
 
 _COLUMNS: Final[dict[str, np.dtype[Any]]] = {
@@ -144,7 +146,7 @@ class Frame:
                 ],
                 [list(private) for private in self.privates],
                 [
-                    [e.kind, bytes(e.values), int(e.scope), e.target, e.tick, e.shard]
+                    [e.kind, bytes(e.values), int(e.scope), e.target, e.tick, e.shard, e.repeated]
                     for e in self.events
                 ],
                 None if self.scores is None else [list(row) for row in self.scores],
@@ -251,8 +253,9 @@ def _decode(item: Any) -> Frame:
                 _whole(target, _ID_MAX),
                 _whole(tick),
                 _whole(shard, _SHARD_MAX),
+                _typed(repeated, bool),
             )
-            for kind, values, scope, target, tick, shard in events
+            for kind, values, scope, target, tick, shard, repeated in events
         ],
         scores=None
         if scores is None

@@ -72,7 +72,9 @@ class Gateway:
             turns=max(1, round(limits.PING_EVERY_S * config.schema.hz)),
         )
         terms = Terms(world=config.world, shards=self._shards, reveal=config.reveal)
-        self._handshake = Handshake(terms, self._post, config.tokens, self._roster)
+        self._handshake = Handshake(
+            terms, self._post, config.tokens, self._roster, self._feeds.whole_for
+        )
         self._intake = Intake(
             config.schema, self._roster, self._handshake, self._sessions, self._post
         )

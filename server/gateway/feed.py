@@ -65,6 +65,7 @@ class Feed:
         self._backlog: deque[Frame] = deque()
         self._backlog_bytes = 0
         self._whole_since = 0
+        self._told_tick: int | None = None
         self._steps: deque[tuple[int, int]] = deque(maxlen=STEPS_REMEMBERED)
 
     @property
@@ -88,8 +89,10 @@ class Feed:
         return runs(tick, self.newest.dilation if self.newest else FULL_SPEED)
 
     def take(self, frame: Frame) -> Taken:
-        """Put `frame` behind those held, if it follows them."""
+        """Put `frame` behind those held, if it follows them; it loses the events that are known."""
         taken = self._judge(frame)
+        if taken in (Taken.RESET, Taken.CHAINED):
+            self._pass_over_events(frame)
         if taken is Taken.RESET:
             self._start_anew(frame)
         if taken in (Taken.RESET, Taken.CHAINED):
@@ -119,6 +122,19 @@ class Feed:
         while self._backlog:
             self._apply_oldest()
         return self._copy
+
+    def _pass_over_events(self, frame: Frame) -> None:
+        """Durable events are told in the order of their ticks, so the newest says which are known.
+
+        Whoever holds nothing yet has no link that may have missed any.
+        """
+        if self._told_tick is None:
+            self._told_tick = frame.tick
+        if frame.events:
+            told = self._told_tick
+            frame.events = [e for e in frame.events if not (e.repeated and e.tick <= told)]
+            ticks = [e.tick for e in frame.events if e.shard == self.shard]
+            self._told_tick = max([told, *ticks])
 
     def _judge(self, frame: Frame) -> Taken:
         newest = self.newest

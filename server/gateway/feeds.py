@@ -4,6 +4,7 @@ Must not know: links, interest.
 """
 
 from collections.abc import Mapping, Sequence
+from math import inf
 
 from protocol.errors import ProtocolError
 from protocol.frame import Frame
@@ -38,6 +39,8 @@ class Feeds:
         self._geometry = geometry
         self._post = post
         self._asked_at: dict[int, float] = {}
+        self._heard_at: dict[int, float] = {}
+        self._partial_at = -inf
 
     def take(self, data: bytes, now: float) -> Frame | None:
         """The frame in `data` if it goes on from what is held, None otherwise."""
@@ -50,6 +53,7 @@ class Feeds:
         if feed is None or not self._fits(frame):
             self.damaged += 1
             return None
+        self._heard_at[frame.shard] = now
         match feed.take(frame):
             case Taken.OLD:
                 return None
@@ -79,8 +83,15 @@ class Feeds:
             and all(event.kind < len(self._schema.events) for event in frame.events)
         )
 
+    def whole_for(self, now: float) -> float:
+        """Since how many seconds every shard has been heard of all along."""
+        return now - self._partial_at
+
     def mend(self, now: float) -> None:
-        """Ask for what turned out to be damaged."""
+        """Ask for what turned out to be damaged, and note who is silent."""
+        oldest = now - limits.SHARD_SILENT_S
+        if any(self._heard_at.get(shard, -inf) < oldest for shard in self.by_shard):
+            self._partial_at = now
         for feed in self.by_shard.values():
             if feed.damaged:
                 self._ask(feed, 0, now)

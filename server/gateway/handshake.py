@@ -9,7 +9,7 @@ Must not know: snapshots, frames, the bus.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import attrs
@@ -67,7 +67,15 @@ class Asking:
 class Handshake:
     """The links between hello and welcome."""
 
-    def __init__(self, terms: Terms, post: Post, tokens: TokenMaker, door: Doorkeeper) -> None:
+    def __init__(
+        self,
+        terms: Terms,
+        post: Post,
+        tokens: TokenMaker,
+        door: Doorkeeper,
+        whole_for: Callable[[float], float],
+    ) -> None:
+        self._whole_for = whole_for
         self._terms = terms
         self._post = post
         self._tokens = tokens
@@ -172,7 +180,7 @@ class Handshake:
         ):
             self._door.unclaimed(answer.session, answer.generation)
             return
-        asking.state.note_applied(answer.applied, 0)
+        asking.state.tell_applied(answer.applied, 0)  # less than the client knows if it was lost
         playing = Playing(
             answer.session,
             generation=answer.generation,
@@ -216,13 +224,16 @@ class Handshake:
             if asking.state.phase is Phase.CLOSED:
                 self._forget(asking)
             elif now > asking.deadline:
-                self._give_up(asking)
+                self._give_up(asking, now)
             elif now >= asking.next_at:
                 self._repeat(asking, now)
 
-    def _give_up(self, asking: Asking) -> None:
+    def _give_up(self, asking: Asking, now: float) -> None:
         if isinstance(asking.question, Resume):
-            self._drop(asking, CloseCode.AUTH, "nobody knows this session")
+            if self._whole_for(now) < limits.RESUME_S:  # who is silent may be who knows it
+                self._drop(asking, CloseCode.RESTART, "a part of the world is away; resume again")
+            else:
+                self._drop(asking, CloseCode.AUTH, "nobody knows this session")
         else:
             self._drop(asking, CloseCode.FULL, "no shard answers")
 

@@ -52,6 +52,7 @@ BACKLOG_BYTES: Final = 4 * 1024 * 1024
 RESYNC_AGAIN_S: Final = 0.25  # how often a shard is asked again for what a missed frame held
 FRAMES_BUFFERED: Final = 256  # bus messages waiting for the gateway; the oldest are dropped
 MAIL_BUFFERED: Final = 4096  # mails waiting for the gateway; the oldest are dropped
+SHARD_SILENT_S: Final = 1.0  # a shard that publishes nothing for so long may be changing its owner
 HEARTBEAT_S: Final = 0.5  # every shard hears from the gateway this often
 
 # --- memory --------------------------------------------------------------------------------------

@@ -117,10 +117,14 @@ class LinkState:
     def note_applied(self, applied: int, margin: int) -> None:
         """Inputs up to `applied` have taken effect; the newest came `margin` ticks early."""
         if applied != self.applied:
-            self.applied = applied
-            self.report = applied, margin
-            if self.lane is not None:
-                self.lane.report(self)
+            self.tell_applied(applied, margin)
+
+    def tell_applied(self, applied: int, margin: int) -> None:
+        """The same, whether or not that is news."""
+        self.applied = applied
+        self.report = applied, margin
+        if self.lane is not None:
+            self.lane.report(self)
 
     def note_private(self, private: bytes | None) -> None:
         """There is a new private section, unless it is None."""

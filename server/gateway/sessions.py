@@ -1,7 +1,8 @@
 """Which link each session plays over, where its owner is, and its inputs on their way there.
 
 The owner of a session is the shard whose frame lists it with the highest hop. Inputs are kept until
-a frame reports them as applied, and go once more to a new owner, who drops those that it knows.
+a frame reports them as applied, and go once more to a new owner, who drops those that it knows; a
+shard that begins a new epoch is a new owner.
 Whatever a frame says of another generation of a session's link is not meant for ours.
 
 Must not know: how links are written, the handshake.
@@ -36,6 +37,7 @@ class Sessions:
         self._by_session: dict[int, LinkState] = {}
         self._by_entity: dict[int, LinkState] = {}
         self._columns: dict[int, SessionColumns] = {}
+        self._epochs: dict[int, int] = {}
         self._moved: list[LinkState] = []
         # Private sections of sessions that do not play here. A shard sends one when a session gets
         # a new link, and that frame may come before the answer which tells whose link it is.
@@ -90,10 +92,12 @@ class Sessions:
     def take(self, frame: Frame) -> None:
         """Apply what `frame` says of sessions."""
         previous = self._columns.get(frame.shard)
+        anew = self._epochs.get(frame.shard, frame.epoch) != frame.epoch
+        self._epochs[frame.shard] = frame.epoch
         self._columns[frame.shard] = frame.sessions
-        changed, progressed = _changed(previous, frame.sessions)
+        changed, progressed = _changed(None if anew else previous, frame.sessions)
         for row in _rows(frame.sessions, changed):
-            self._apply(frame.shard, row)
+            self._apply(frame.shard, row, anew=anew)
         for row in _rows(frame.sessions, progressed, _PROGRESS):
             self._progress(*row)
         for session, item in frame.privates:
@@ -112,7 +116,7 @@ class Sessions:
         elif playing.owner == shard:
             state.note_private(item)
 
-    def _apply(self, shard: int, row: SessionRow) -> None:
+    def _apply(self, shard: int, row: SessionRow, *, anew: bool = False) -> None:
         session, entity, hop, generation, centre, radius_class, applied, margin = row
         state = self._by_session.get(session)
         if state is None or state.session is None:
@@ -123,7 +127,7 @@ class Sessions:
         if generation != playing.generation or hop < playing.hop:
             return
         state.note_applied(applied, margin)
-        if hop > playing.hop or playing.owner != shard:
+        if anew or hop > playing.hop or playing.owner != shard:
             playing.hop = hop
             playing.owner = shard
             self._route(playing, shard, applied)

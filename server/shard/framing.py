@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol import limits as wire_limits
-from protocol.frame import Frame
+from protocol.frame import Frame, FrameEvent
 from protocol.geometry import Geometry
 from protocol.parts import PartTable
 from protocol.schema import Schema
@@ -65,11 +65,20 @@ class Framer:
         self._base = frame.tick
         return frame
 
-    def repeat(self, frame: Frame, *, since: int, cells: Sequence[int], gateway: str) -> Frame:
+    def repeat(
+        self,
+        frame: Frame,
+        *,
+        since: int,
+        cells: Sequence[int],
+        gateway: str,
+        events: Sequence[FrameEvent],
+    ) -> Frame:
         """The moment of `frame` once more, for a receiver that holds tick `since` (0: nothing).
 
         With `cells`, only those cells' parts, as keyframes. Private sections are those of
-        all sessions of `gateway`, unless only cells are asked for.
+        all sessions of `gateway`, and `events` those that it may have missed, unless only cells are
+        asked for.
         """
         table = self._table
         if cells:
@@ -86,7 +95,7 @@ class Framer:
             blob=blob,
             offsets=offsets,
             privates=[] if cells else self._players.privates(gateway, table.step),
-            events=[],
+            events=[] if cells else events,
             scores=None,
             handed=[],
         )

@@ -248,7 +248,11 @@ class Shard:
 
     def _repeat(self, frame: Frame, gateway: str, question: Resync) -> None:
         again = self._framer.repeat(
-            frame, since=question.since, cells=question.cells, gateway=gateway
+            frame,
+            since=question.since,
+            cells=question.cells,
+            gateway=gateway,
+            events=self._newsroom.repeated(question.since, frame.tick),
         )
         self._post.send(gateway, Resynced(self.id, question.cells, again.encode()))
 

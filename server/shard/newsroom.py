@@ -3,7 +3,8 @@
 Durable events wait until the journal has the tick in which they happened; all others go out with
 the frame of their tick. Durable ones are remembered for a while, and told again to a player who
 comes back after a lost link: nobody knows what that link still brought. A client tells by tick,
-shard and values what it has heard before.
+shard and values what it has heard before. They are repeated, too, after a recovery and for a
+gateway that missed a frame, which tells by the tick: durable events are told in their order.
 
 Must not know: frames' bytes, the bus, the journal.
 """
@@ -115,8 +116,21 @@ class Newsroom:
 
     def load(self, data: list[Any]) -> None:
         """Be as `to_data` described, when all of it is durable."""
-        for kind, values, scope, target, tick, shard in data:
+        for kind, values, scope, target, tick, shard, _ in data:
             self._past.append(FrameEvent(kind, values, Scope(scope), target, tick, shard))
+
+    def go_on(self, now: int) -> None:
+        """Repeat what the former owner may not have told any more."""
+        self._next.events += self.repeated(max(now - limits.COMMIT_LAG_TICKS, 1), now)
+
+    def repeated(self, since: int, now: int) -> list[FrameEvent]:
+        """The durable events that frames after that of `since` may have told; 0: all of them."""
+        after = max(since - limits.COMMIT_LAG_TICKS, 0)
+        return [
+            attrs.evolve(event, repeated=True)
+            for event in self._remembered(now)
+            if event.tick > after and event.shard == self._shard
+        ]
 
     def _remembered(self, now: int) -> list[FrameEvent]:
         while self._past and now - self._past[0].tick > limits.GRACE_TICKS:

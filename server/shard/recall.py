@@ -129,6 +129,7 @@ class Recall:
         """The next thing is a tick."""
         self._world.take_bound()
         self._sessions.go_on()
+        self._newsroom.go_on(self._world.tick)
 
     def _take_sessions(self, record: TickRecord) -> None:
         bound = self._world.take_bound()

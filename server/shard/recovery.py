@@ -13,13 +13,13 @@ import attrs
 import structlog
 import trio
 
-from server.cluster.seams import Draft, Journal, JournalUnavailable
+from server.cluster.seams import Draft, Journal, JournalUnavailable, Record
 from server.shard.commit import Writer
 from server.shard.host import Shard
 from server.shard.outbox import Out
 from server.shard.record import TickRecord
 
-__all__ = ["CheckpointKeeper", "Recovered", "recover"]
+__all__ = ["CheckpointKeeper", "Rebuilding", "Recovered", "recover"]
 
 _log = structlog.get_logger(__name__)
 
@@ -46,28 +46,18 @@ async def recover(
     Raises DivergenceError when a step leads elsewhere than it did.
     """
     saved = await journal.load(shard)
-    made = make(None if saved is None else saved.data)
-    outs: tuple[Out, ...] = ()
-    present: set[str] = set()
-    replayed = foreign = 0
+    rebuilding = Rebuilding(make(None if saved is None else saved.data))
     for entry in await journal.read(shard, 0 if saved is None else saved.position):
-        if entry.to is not None:
-            present.add(entry.id)
-            continue
-        record = TickRecord.decode(entry.data)
-        foreign += record.game != made.game.code
-        outs = made.replay(record)
-        present.clear()
-        replayed += 1
+        rebuilding.take(entry)
         await trio.lowlevel.checkpoint()
-    made.go_on()
-    missing = [Draft(out.id, out.data, out.to) for out in outs if out.id not in present]
+    missing = rebuilding.finish()
     position = await journal.append(shard, missing, expect=claimed) if missing else claimed
-    if foreign:
+    made, replayed = rebuilding.shard, rebuilding.replayed
+    if rebuilding.foreign:
         _log.warning(
             "records of other code: who came, went and joined was taken over, motion was not",
             shard=shard,
-            ticks=foreign,
+            ticks=rebuilding.foreign,
         )
     if saved is not None or replayed:
         _log.info(
@@ -79,6 +69,36 @@ async def recover(
         )
     writer = Writer(journal, shard, position, made.out_numbers)
     return Recovered(made, writer, saved.revision if saved else 0, replayed, len(missing))
+
+
+class Rebuilding:
+    """A shard on its way through the records behind its checkpoint.
+
+    `replayed` counts steps, `foreign` those of them that other code recorded.
+    """
+
+    def __init__(self, shard: Shard) -> None:
+        self.shard = shard
+        self.replayed = 0
+        self.foreign = 0
+        self._outs: tuple[Out, ...] = ()
+        self._present: set[str] = set()
+
+    def take(self, entry: Record) -> None:
+        """Take the journal's next record. Raises DivergenceError."""
+        if entry.to is not None:
+            self._present.add(entry.id)
+            return
+        record = TickRecord.decode(entry.data)
+        self.foreign += record.game != self.shard.game.code
+        self._outs = self.shard.replay(record)
+        self._present.clear()
+        self.replayed += 1
+
+    def finish(self) -> list[Draft]:
+        """That was the last one; the outs that a crash left out, to be appended now."""
+        self.shard.go_on()
+        return [Draft(o.id, o.data, o.to) for o in self._outs if o.id not in self._present]
 
 
 class CheckpointKeeper:

@@ -6,6 +6,8 @@ then every tick is made durable, then outs are delivered for the next tick.
 Must not know: gateways, clients.
 """
 
+import attrs
+
 from protocol.geometry import Geometry
 from protocol.schema import Schema
 from server.cluster.bus import MemoryBus
@@ -14,11 +16,10 @@ from server.cluster.seams import Record
 from server.shard.census import Tally, tally
 from server.shard.commit import Writer
 from server.shard.host import Shard, ShardConfig
+from server.shard.recovery import Rebuilding
 from sim import Game
 
 __all__ = ["Cluster"]
-
-EPOCH = 1
 
 
 class Cluster:
@@ -30,30 +31,56 @@ class Cluster:
         self.bus = MemoryBus()
         self.journal = MemoryJournal()
         self.shards: dict[int, Shard] = {}
+        self._game, self._schema = game, schema
         self._writers: dict[int, Writer] = {}
         self._delivered: dict[tuple[int, int], int] = {}
         for shard in geometry.shards:
             config = ShardConfig(
                 world=world,
                 shard=shard,
-                epoch=EPOCH,
+                epoch=1,
                 seed=seed,
                 geometry=geometry,
                 counting=True,
             )
             self.shards[shard] = Shard(game, schema, self.bus, config)
-            position = self.journal.claim_nowait(shard, EPOCH)
+            position = self.journal.claim_nowait(shard, config.epoch)
             self._writers[shard] = Writer(self.journal, shard, position)
 
     def tick(self, tick: int) -> None:
         """Step every shard once and make the step durable."""
         for shard in self.shards.values():
             shard.tick(tick)
+        self._commit()
+        self._deliver()
+
+    def crash(self, shard: int, tick: int | None) -> None:
+        """Lose a shard and recover it from its journal, under another epoch.
+
+        With `tick` it dies in that tick, which it has stepped and published, and nobody wrote down.
+        """
+        lost = self.shards[shard]
+        if tick is not None:
+            lost.tick(tick)
+        lost.retire()
+        config = attrs.evolve(lost.config, epoch=lost.config.epoch + 1)
+        position = self.journal.claim_nowait(shard, config.epoch)
+        rebuilding = Rebuilding(Shard(self._game, self._schema, self.bus, config))
+        for record in self.journal.read_nowait(shard, 0):
+            rebuilding.take(record)
+        missing = rebuilding.finish()
+        position = self.journal.append_nowait(shard, missing, expect=position)
+        found = self.shards[shard] = rebuilding.shard
+        self._writers[shard] = Writer(self.journal, shard, position, found.out_numbers)
+        for source in found.sources:
+            self._delivered[source, shard] = found.followed(source)
+        self._deliver()
+
+    def _commit(self) -> None:
         for number, shard in self.shards.items():
             for commit in shard.take_commits():
                 self._writers[number].commit_nowait(commit)
                 shard.committed(commit.tick)
-        self._deliver()
 
     def records(self, shard: int) -> list[Record]:
         """The tick records of a shard's journal, oldest first."""

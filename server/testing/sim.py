@@ -178,6 +178,20 @@ class Sim:
             for client in self.clients:
                 client.hear(now)
 
+    def crash(self, shard: int, *, in_step: bool = False) -> None:
+        """Lose the process of a shard and recover it from its journal, as another one would.
+
+        With `in_step` it dies after it has stepped and published the next tick, and before that is
+        durable: clients may have seen a moment that then never was.
+        """
+        self._cluster.crash(shard, self.ticks + 1 if in_step else None)
+        if in_step:
+            self.ticks += 1
+            self._hear_shards(self.now)
+            self._gateway.compose(self.ticks, self.now)
+            for client in self.clients:
+                client.hear(self.now)
+
     def _hear_shards(self, now: float) -> None:
         for message in self._frames.take_nowait():
             self._gateway.frame(message.data, now)

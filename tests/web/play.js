@@ -38,6 +38,7 @@ const CALLS = {
       crc_checks: told.crcChecks,
       mismatches: told.mismatches,
       inputs: told.inputs,
+      inputs_lost: told.inputsLost,
       events: told.events,
       resumes: told.resumes,
       corrections: told.corrections,

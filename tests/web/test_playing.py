@@ -31,6 +31,7 @@ TOTALS = (
     "crc_checks",
     "mismatches",
     "inputs",
+    "inputs_lost",
     "events",
     "resumes",
     "corrections",

@@ -12,6 +12,7 @@
 import { InputPacer, RoundTrip, Timeline } from "./clock.js";
 import { Connection, State } from "./connection.js";
 import { LocalProtocolError } from "./errors.js";
+import { Heard } from "./events.js";
 import { Foresight } from "./foresight.js";
 import { Geometry } from "./geometry.js";
 import { CLIENT_EVENTS, CLIENT_INPUTS, RESYNC_CELLS_MAX } from "./limits.js";
@@ -56,6 +57,8 @@ export class Client {
   #seq = 0;
   #acked = 0;
   #ackedSeq = 0;
+  #lost = 0;
+  #heard = new Heard();
   #ackDue = 0;
   #pingDue = 0;
   #resyncDue = 0;
@@ -281,7 +284,10 @@ export class Client {
     return shown;
   }
 
-  /** Totals since the client was made. Times are in seconds; `bytesBy` counts by message type. */
+  /**
+   * Totals since the client was made. Times are in seconds; `bytesBy` counts by message type;
+   * `inputsLost` are inputs that had taken effect and that a crash of the server undid.
+   */
   statistics() {
     const { timeline, foresight } = this;
     return {
@@ -292,6 +298,7 @@ export class Client {
       crcChecks: this.#totals.checks,
       mismatches: this.#totals.mismatches,
       inputs: this.#seq,
+      inputsLost: this.#lost,
       events: this.#totals.events,
       resumes: this.#totals.resumes,
       corrections: foresight === null ? 0 : foresight.corrections,
@@ -368,12 +375,14 @@ export class Client {
     this.#pacer = new InputPacer(hz);
     this.#unacknowledged = [];
     this.#seq = this.#ackedSeq = 0;
+    this.#heard = new Heard();
   }
 
   /** Show what was shown, until the snapshots say otherwise; repeat what may be lost. */
   #goOn() {
     this.timeline.restart();
     this.playback?.restart();
+    this.#heard.cameBack();
     for (const entry of this.#unacknowledged) this.#say({ ...entry, ack: 0 });
   }
 
@@ -395,6 +404,10 @@ export class Client {
     if (applied > this.#ackedSeq) {
       this.#ackedSeq = applied;
       this.#pacer.report(margin, now, this.#roundTrip.seconds);
+    } else if (applied < this.#ackedSeq) {
+      // Whoever simulates has lost what was not durable.
+      this.#lost += this.#ackedSeq - applied;
+      this.#ackedSeq = applied;
     }
     const waiting = this.#unacknowledged;
     while (waiting.length > 0 && waiting[0].seq <= applied) waiting.shift();
@@ -415,6 +428,7 @@ export class Client {
     for (const [kind, ...items] of events) {
       const form = this.schema.events[kind];
       if (form === undefined) continue; // of a newer game than we know
+      if (form.durable && !this.#heard.isNew(tick, shard, kind, items)) continue;
       this.events.push({ name: form.name, tick, shard, values: form.decode(items) });
       this.#totals.events += 1;
     }
