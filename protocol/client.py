@@ -334,7 +334,6 @@ class Client:
         self.timeline.restart()
         if self.playback is not None:
             self.playback.restart()
-        self._heard.came_back()
         for entry in self._unacknowledged:
             self._say(entry._replace(ack=0))
 
@@ -394,6 +393,7 @@ class Client:
     def _take_events(self, batch: messages.Events) -> None:
         schema = self.schema
         assert schema is not None
+        self._heard.begin()
         for number, *items in batch.events:
             if number < len(schema.events):
                 kind = schema.events[number]

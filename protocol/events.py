@@ -3,6 +3,7 @@
 Must not know: messages, links, who looks at them.
 """
 
+from collections import Counter
 from collections.abc import Hashable
 from typing import Any
 
@@ -33,24 +34,27 @@ class Heard:
     """The durable events that a client was told, so that it hands out none of them twice.
 
     A server tells them again to a player who comes back, since it cannot know what the lost link
-    still brought. Remembered are the newest `limits.CLIENT_EVENTS`.
+    still brought, nor what the new one has brought meanwhile. The twins of one tick and shard stand
+    in one message, so what counts is how often an event stood in a message at the most. Remembered
+    are the newest `limits.CLIENT_EVENTS`.
     """
 
     def __init__(self) -> None:
         self._told: dict[Hashable, int] = {}  # how often, the oldest first
-        self._repeats: dict[Hashable, int] = {}  # how often each may still come again
+        self._here: Counter[Hashable] = Counter()  # the same in this message
 
-    def came_back(self) -> None:
-        """Another link: whatever was told may be told again."""
-        self._repeats = dict(self._told)
+    def begin(self) -> None:
+        """Another message begins."""
+        self._here.clear()
 
     def is_new(self, tick: int, shard: int, kind: int, values: tuple[Any, ...]) -> bool:
-        """Note that an event is told; whether it is told for the first time."""
+        """Note that this message tells an event; whether it is told for the first time."""
         event = tick, shard, kind, values
-        if self._repeats.get(event, 0):
-            self._repeats[event] -= 1
+        self._here[event] += 1
+        if self._here[event] <= self._told.get(event, 0):
             return False
-        self._told[event] = self._told.pop(event, 0) + 1
+        self._told.pop(event, None)
+        self._told[event] = self._here[event]
         if len(self._told) > limits.CLIENT_EVENTS:
             del self._told[next(iter(self._told))]
         return True

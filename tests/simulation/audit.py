@@ -130,7 +130,9 @@ class Audit:
         )
 
     def _inputs(self, shard: ShardAudit, given: TickInput) -> None:
-        fire = next(i for i, spec in enumerate(shard.world.game.rules.inputs) if spec.name == "Fire")
+        fire = next(
+            i for i, spec in enumerate(shard.world.game.rules.inputs) if spec.name == "Fire"
+        )
         for _, kind, values, _ in given.inputs:
             if kind == fire:
                 self.ledger.shoot(shard.number, int(values[0]))

@@ -47,7 +47,9 @@ class Cluster:
         self.setting = setting
         self.plan = plan
         self.done: Counter[str] = Counter()
-        self.audit = Audit(setting.history, setting.judge, self._first_world, setting.geometry.shards)
+        self.audit = Audit(
+            setting.history, setting.judge, self._first_world, setting.geometry.shards
+        )
         self.witness = Witness(setting, self.audit)
         setting.network.taps.append(self.witness.hear)
         self.nodes = [
@@ -118,7 +120,6 @@ class Cluster:
                 "shots": len(self.audit.ledger.shots),
                 "durable events": len(self.audit.ledger.events),
                 "events told": self.witness.told,
-                "events told again": self.witness.retold,
                 "promises": self.witness.promises,
                 "stale frames": self.witness.stale_frames,
                 "sessions": sum(player.sessions for player in players),

@@ -79,9 +79,7 @@ class NodeJournal:
         epoch = self._epochs[shard]
 
         async def work(journal: StoreJournal) -> int:
-            return await self._history.append(
-                journal, shard, drafts, expect=expect, epoch=epoch
-            )
+            return await self._history.append(journal, shard, drafts, expect=expect, epoch=epoch)
 
         position: int = await self._line.insist(work)
         return position

@@ -135,9 +135,7 @@ class Engine:
 
     # --- requests --------------------------------------------------------------------------------
 
-    async def ask(
-        self, asker: str, operation: Operation, *, patience_s: float = PATIENCE_S
-    ) -> Any:
+    async def ask(self, asker: str, operation: Operation, *, patience_s: float = PATIENCE_S) -> Any:
         """Have the engine do something, and give what it answers. Raises Unanswered."""
         deadline = trio.current_time() + patience_s
         await self._travel(asker, ENGINE, deadline, self.trouble.lose_request)

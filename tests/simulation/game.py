@@ -30,7 +30,9 @@ number = Annotated[int, quant(0, 2**30, 1)]
 
 def make_game() -> Game:  # noqa: C901 - a game is declared in one place
     """The game; made anew for each run, so that nothing is left of another."""
-    game = Game("ripples", size=(SIZE, SIZE), cell=32, interest_radius=(72, 120), reach=REACH, tick_hz=HZ)
+    game = Game(
+        "ripples", size=(SIZE, SIZE), cell=32, interest_radius=(72, 120), reach=REACH, tick_hz=HZ
+    )
 
     @game.entity(motion=motion.Free(), ghost_fields=("light",))
     @attrs.define

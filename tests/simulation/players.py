@@ -30,9 +30,7 @@ OnEvent = Callable[["Player", Event], None]
 class Player:
     """One player through all its sessions."""
 
-    def __init__(
-        self, index: int, setting: Setting, gateways: Gateways, on_event: OnEvent
-    ) -> None:
+    def __init__(self, index: int, setting: Setting, gateways: Gateways, on_event: OnEvent) -> None:
         self.index = index
         self.name = f"p{index}"
         self.rests = False

@@ -49,6 +49,4 @@ class Setting:
         network = Network(chance.of("network"), trace)
         engine = Engine(network, history, chance.of("engine"), trace)
         schedule = Schedule(START_S, schema.hz)
-        return cls(
-            chance, game, schema, geometry, schedule, trace, judge, history, network, engine
-        )
+        return cls(chance, game, schema, geometry, schedule, trace, judge, history, network, engine)

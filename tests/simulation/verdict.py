@@ -24,7 +24,6 @@ __all__ = ["Verdict"]
 
 STILL_S = 1.5  # until every client has what the last tick said
 TRANSIT_TICKS = 12
-PRIZES = False
 
 
 class Verdict:
@@ -76,8 +75,7 @@ class Verdict:
         self._nothing_is_lost()
         for player in self._players:
             self._replica_agrees(player, shards)
-            if PRIZES:
-                self._prizes_were_told(player)
+            self._prizes_were_told(player)
 
     def _lives(self) -> Iterator[NodeLife]:
         for place in self._nodes:

@@ -2,7 +2,7 @@
 
 - Frames of one shard and epoch come from one node, with rising ticks, and from nobody whose shard
   was claimed by another one since.
-- A durable event is told when it is in the journal, and as it happened.
+- A durable event is told when it is in the journal, as it happened, and to each session once.
 - A promise (joined, resumed, ended) is given when its record is in the journal.
 """
 
@@ -20,7 +20,7 @@ class Witness:
     """Hears everything that is published, and what players are told."""
 
     def __init__(self, setting: Setting, audit: Audit) -> None:
-        self.frames = self.stale_frames = self.promises = self.told = self.retold = 0
+        self.frames = self.stale_frames = self.promises = self.told = 0
         self._setting = setting
         self._audit = audit
         self._durable = [event.durable for event in setting.schema.events]
@@ -91,10 +91,12 @@ class Witness:
             f"session {session:#x} is told {event.name} {number} of shard {event.shard} and tick "
             f"{event.tick}; by the journals that is {happened}",
         )
-        # A player whose link was lost is told again: it knows by shard and tick what it has heard.
         heard = self._heard.setdefault(session, set())
         self.told += 1
-        self.retold += (event.name, number) in heard
+        judge.require(
+            (event.name, number) not in heard,
+            f"session {session:#x} is told {event.name} {number} twice",
+        )
         heard.add((event.name, number))
 
     def heard(self, session: int) -> set[tuple[str, int]]:

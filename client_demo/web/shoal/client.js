@@ -382,7 +382,6 @@ export class Client {
   #goOn() {
     this.timeline.restart();
     this.playback?.restart();
-    this.#heard.cameBack();
     for (const entry of this.#unacknowledged) this.#say({ ...entry, ack: 0 });
   }
 
@@ -425,6 +424,7 @@ export class Client {
   }
 
   #takeEvents({ tick, shard, events }) {
+    this.#heard.begin();
     for (const [kind, ...items] of events) {
       const form = this.schema.events[kind];
       if (form === undefined) continue; // of a newer game than we know
