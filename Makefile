@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 # What `make develop` adds; tests that need another extra are skipped without it.
-EXTRAS ?= test,check,window
+EXTRAS ?= test,check,window,cluster
 PACKAGES := protocol sim server client_demo
 
 .DEFAULT_GOAL := help
@@ -64,7 +64,7 @@ bench-full: bench bench-peer ## everything, with the plots under docs/ (about an
 
 constraints: ## resolve the dependencies anew and pin them
 	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve
-	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot,window,browser]'
+	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot,window,browser,cluster]'
 	{ echo '# Written by `make constraints`; the Makefile installs from it.'; \
 	  $(VENV)/resolve/bin/python -m pip freeze --exclude shoal; } > constraints.txt
 	rm -rf $(VENV)/resolve

@@ -7,10 +7,7 @@ the same calls give the same deliveries.
 Must not know: what the bytes mean.
 """
 
-from collections import deque
 from typing import Final, Literal
-
-import trio
 
 from server.cluster.seams import (
     BusState,
@@ -19,6 +16,7 @@ from server.cluster.seams import (
     subject_matches,
     subject_tokens,
 )
+from server.cluster.waiting import Waiting
 
 __all__ = ["MemoryBus", "MemorySubscription"]
 
@@ -97,25 +95,15 @@ class MemorySubscription:
     def __init__(self, bus: MemoryBus, pattern: list[str], buffer: int) -> None:
         self.pattern = pattern
         self._bus = bus
-        self._waiting: deque[Message] = deque(maxlen=buffer)
-        self._delivered = 0
-        self._dropped = 0
-        self._closed = False
-        self._news = trio.Event()
+        self._waiting: Waiting[Message] = Waiting(buffer)
 
     def deliver(self, message: Message) -> None:
         """Put `message` behind those that wait; the oldest is dropped if there is no room."""
-        if len(self._waiting) == self._waiting.maxlen:
-            self._dropped += 1
-        self._waiting.append(message)
-        self._delivered += 1
-        self._news.set()
+        self._waiting.put(message)
 
     def take_nowait(self) -> list[Message]:
         """Everything that waits, oldest first."""
-        taken = list(self._waiting)
-        self._waiting.clear()
-        return taken
+        return self._waiting.take_nowait()
 
     def __aiter__(self) -> "MemorySubscription":
         """The subscription iterates itself; several readers share its messages."""
@@ -123,21 +111,14 @@ class MemorySubscription:
 
     async def __anext__(self) -> Message:
         """Wait for the next message; the iteration ends when the subscription is closed."""
-        await trio.lowlevel.checkpoint()
-        while not self._waiting:
-            if self._closed:
-                raise StopAsyncIteration
-            if self._news.is_set():  # else another reader waits for it too
-                self._news = trio.Event()
-            await self._news.wait()
-        return self._waiting.popleft()
+        return await self._waiting.next()
 
     def close(self) -> None:
         """Receive nothing more."""
-        self._closed = True
+        self._waiting.close()
         self._bus.forget(self)
-        self._news.set()
 
     def statistics(self) -> SubscriptionStatistics:
         """Counters since the subscription began."""
-        return SubscriptionStatistics(self._delivered, self._dropped, len(self._waiting))
+        waiting = self._waiting
+        return SubscriptionStatistics(waiting.delivered, waiting.dropped, len(waiting))

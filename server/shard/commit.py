@@ -56,14 +56,15 @@ class Writer:
     async def commit(self, commits: Sequence[Commit]) -> None:
         """Append ticks' records and outs at once; `Fenced` if the shard is no longer ours."""
         drafts = [draft for commit in commits for draft in _drafts(commit)]
-        await self._journal.append(self._shard, drafts, expect=self.position)
-        self._wrote(commits)
+        position = await self._journal.append(self._shard, drafts, expect=self.position)
+        self._wrote(commits, position)
 
     def commit_nowait(self, commit: Commit) -> None:
         """Like `commit`, on a journal in memory, for callers that are not in trio."""
         assert isinstance(self._journal, MemoryJournal)
-        self._journal.append_nowait(self._shard, _drafts(commit), expect=self.position)
-        self._wrote([commit])
+        drafts = _drafts(commit)
+        position = self._journal.append_nowait(self._shard, drafts, expect=self.position)
+        self._wrote([commit], position)
 
     def trimmable(self, taken: Mapping[int, int], checkpoint: int | None) -> int | None:
         """The position up to which nobody needs the journal any more, None if that is unchanged.
@@ -82,10 +83,12 @@ class Writer:
             self._kept.popleft()
         return upto
 
-    def _wrote(self, commits: Sequence[Commit]) -> None:
+    def _wrote(self, commits: Sequence[Commit], position: int) -> None:
+        self.position = position
+        numbers: dict[int, int] = {}
         for commit in commits:
-            self.position += 1 + len(commit.outs)
-            self._kept.append((self.position, commit.numbers))
+            numbers.update(commit.numbers)
+        self._kept.append((position, numbers))
 
 
 def _drafts(commit: Commit) -> list[Draft]:

@@ -44,6 +44,7 @@ _log = structlog.get_logger(__name__)
 
 
 TRY_AGAIN_S: Final = 0.5  # after the journal took nothing
+COST_SMOOTHING: Final = 1 / 32  # weight of the newest step: about the last second and a half counts
 FINISH_S: Final = 10.0  # for making durable what was stepped, at the end
 RELEASE_S: Final = 2.0  # a lease that cannot be given back runs out by itself
 
@@ -141,6 +142,24 @@ class Node:
         keeper = self._keepers[owned.shard.id] = _Keeper(owned, self._journal)
         self._background.start_soon(self._keep, keeper)
 
+    async def give_up(self, shard: int) -> None:
+        """Step a shard no more, make durable what it did, keep a checkpoint, and let it go.
+
+        Whoever takes it next has nothing to replay.
+        """
+        keeper = self._keepers.pop(shard, None)
+        if keeper is None:
+            return
+        keeper.shard.retire()
+        with trio.move_on_after(FINISH_S):
+            await keeper.finish()
+        await keeper.let_go()
+
+    @property
+    def costs_s(self) -> dict[int, float]:
+        """What a step of each shard costs, smoothed."""
+        return {number: keeper.cost_s for number, keeper in self._keepers.items()}
+
     @property
     def shards(self) -> dict[int, Shard]:
         """The shards that the node steps, by number."""
@@ -195,7 +214,9 @@ class Node:
             began = self._stopwatch()
             now = trio.current_time()
             for keeper in self._keepers.values():
+                started = self._stopwatch()
                 keeper.step(slot.tick, self._pace.permille, now)
+                keeper.note_cost(self._stopwatch() - started)
             self._pace.observe(self._stopwatch() - began, slot.missed)
             on_tick(slot.tick)
 
@@ -215,6 +236,8 @@ class _Keeper:
 
     def __init__(self, owned: OwnedShard, journal: Journal) -> None:
         self.shard = owned.shard
+        self.cost_s = 0.0
+        self._scope = trio.CancelScope()
         self.retired = trio.Event()
         self._journal = journal
         self._writer = owned.writer
@@ -233,6 +256,16 @@ class _Keeper:
         for commit in self.shard.take_commits():
             self._to_write.send_nowait(commit)
 
+    def note_cost(self, cost_s: float) -> None:
+        """Note what the newest step cost."""
+        self.cost_s += (cost_s - self.cost_s) * COST_SMOOTHING
+
+    async def let_go(self) -> None:
+        """Stop writing and give the lease back."""
+        self._scope.cancel()
+        with trio.move_on_after(RELEASE_S):
+            await self._lease.release()
+
     async def finish(self) -> None:
         """Make durable what was stepped, and keep a checkpoint of it; not if it is retired."""
         await self._wait_durable()
@@ -248,6 +281,10 @@ class _Keeper:
 
     async def run(self, patience_s: float) -> None:
         """Write commits, follow the other shards and keep the lease, until cancelled."""
+        with self._scope:
+            await self._run(patience_s)
+
+    async def _run(self, patience_s: float) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write)
             nursery.start_soon(self._keep.run)

@@ -42,13 +42,13 @@ async def test_renewing_keeps_a_lease_and_not_renewing_loses_it(
     make_directory: MakeDirectory, autojump_clock: trio.testing.MockClock
 ) -> None:
     directory = make_directory()
-    lease = await directory.acquire("a", b"", 1)
+    lease = await directory.acquire("a", b"", 1.5)
     assert lease is not None
     for _ in range(5):
         await trio.sleep(0.6)
         await lease.renew()
-    assert lease.deadline == pytest.approx(trio.current_time() + 1, abs=0.1)
-    await trio.sleep(1.1)
+    assert lease.deadline == pytest.approx(trio.current_time() + 1.5, abs=0.3)
+    await trio.sleep(1.6)
     with pytest.raises(LeaseLost):
         await lease.renew()
     successor = await directory.acquire("a", b"", 1)
@@ -63,7 +63,7 @@ async def test_a_watch_tells_what_is_and_what_changes(
     make_directory: MakeDirectory, autojump_clock: trio.testing.MockClock
 ) -> None:
     directory = make_directory()
-    first = await directory.acquire("node.a", b"1", 1)
+    first = await directory.acquire("node.a", b"1", 9)
     await directory.acquire("other", b"", 9)
     assert first is not None
     watch = directory.watch("node.")
@@ -95,7 +95,7 @@ async def test_a_watcher_hears_of_a_lease_that_ran_out(
             if event.kind == "gone":
                 break
     assert [event.kind for event, _ in heard] == ["put", "gone"]
-    assert heard[1][1] == pytest.approx(2, abs=0.5), "the end is told when it happens"
+    assert 1.9 < heard[1][1] < 3, "the end is told when it happens, and not before"
 
 
 async def test_a_closed_watch_ends(

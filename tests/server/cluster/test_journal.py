@@ -42,6 +42,40 @@ async def test_a_claim_fences_the_former_owner(make_journal: MakeJournal) -> Non
     assert await read(journal, 1) == [("1", None, b"a"), ("2", None, b"b")]
 
 
+async def test_a_fenced_batch_leaves_nothing_behind(make_journal: MakeJournal) -> None:
+    """Its second record finds the journal as long as it expects: a claim took the first's place."""
+    journal = make_journal()
+    old = await journal.claim(1, epoch=1)
+    await journal.claim(1, epoch=2)
+    with pytest.raises(Fenced):
+        await journal.append(1, [Draft("1", b"a"), Draft("1.0", b"b", 2)], expect=old)
+    await journal.claim(1, epoch=3)
+    with pytest.raises(Fenced):
+        await journal.append(1, [Draft(str(each), b"") for each in range(5)], expect=old)
+    assert await read(journal, 1) == []
+
+
+async def test_long_records_and_checkpoints_come_back_whole(make_journal: MakeJournal) -> None:
+    journal = make_journal()
+    start = await journal.claim(1, epoch=1)
+    long, longer = bytes(range(256)) * 5000, b"end" * 1_000_000
+    drafts = [Draft("1", long), Draft("1.0", b"", 2), Draft("1.1", longer, 3), Draft("2", b"x")]
+    last = await journal.append(1, drafts, expect=start)
+    assert await journal.append(1, drafts, expect=start) == last
+    records = await read_all(journal, 1)
+    assert [(each.id, each.to, each.data) for each in records] == [
+        (each.id, each.to, each.data) for each in drafts
+    ]
+    assert await read_all(journal, 1, after=records[0].position) == records[1:]
+    assert await anext(aiter(journal.follow(1, 3, after=0))) == records[2]
+    revision = await journal.save(1, longer, position=last, revision=0)
+    revision = await journal.save(1, long, position=last, revision=revision)
+    stored = await journal.load(1)
+    assert stored is not None
+    assert stored.data == long, "a checkpoint is as long as it is"
+    assert stored.revision == revision
+
+
 @pytest.mark.parametrize("epoch", [1, 2])
 async def test_an_older_or_equal_epoch_cannot_claim(make_journal: MakeJournal, epoch: int) -> None:
     journal = make_journal()
@@ -96,7 +130,7 @@ async def test_a_follower_gets_what_is_addressed_to_it(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(follow, 3)
         for number, to in enumerate([3, 2, None, 2]):
-            await trio.sleep(1)
+            await trio.sleep(0.1)
             position = await append(
                 journal, 1, bytes([number]), expect=position, id=f"2.{number}", to=to
             )

@@ -1,0 +1,204 @@
+"""A node's part: be a member, run the shards that the beacon places here, let go of the others.
+
+A shard that is placed here is taken as soon as its lease can be had: at once if its former node let
+it go, or when the lease of a node that died has run out. A shard that is placed elsewhere is given
+up after a tick, with a checkpoint, so that its next owner goes on with the following one. A node
+without a beacon goes on with what it has: each shard has a lease of its own.
+
+Error handling: a shard that cannot be taken is tried again; one whose journal does not lead where
+it did is reported and left alone, since trying again would not mend it.
+"""
+
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import structlog
+import trio
+
+from server.cluster.seams import Bus, Directory, Fenced, Journal, JournalError, LeaseLost
+from server.placement.words import (
+    NODE_PREFIX,
+    Beacon,
+    Report,
+    WordError,
+    beacon_subject,
+    report_subject,
+)
+from server.shard.service import MakeShard, Node, own_shard
+from sim.errors import EngineError
+
+__all__ = ["BEACONS_BUFFERED", "Listener", "run_reconciler"]
+
+_log = structlog.get_logger(__name__)
+
+TTL_S: Final = 2.5
+REPORT_S: Final = 1.0
+TRY_AGAIN_S: Final = 0.1  # for a lease that somebody else still holds
+BEACONS_BUFFERED: Final = 8
+
+
+class Listener:
+    """Hears beacons and keeps the newest; those of a former coordinator do not count."""
+
+    def __init__(self, bus: Bus, world: str) -> None:
+        self.newest: Beacon | None = None
+        self.heard_at = -math.inf
+        self._beacons = bus.subscribe(beacon_subject(world), buffer=BEACONS_BUFFERED)
+        self._changed = trio.Event()
+
+    async def run(self) -> None:
+        """Hear until cancelled."""
+        try:
+            async for message in self._beacons:
+                self.hear(message.data)
+        finally:
+            self._beacons.close()
+
+    def hear(self, data: bytes) -> None:
+        """Take one message."""
+        try:
+            beacon = Beacon.decode(data)
+        except WordError:
+            return
+        newest = self.newest
+        if newest is not None and (beacon.epoch, beacon.number) <= (newest.epoch, newest.number):
+            return
+        self.newest, self.heard_at = beacon, trio.current_time()
+        changed, self._changed = self._changed, trio.Event()
+        changed.set()
+
+    async def wait(self) -> Beacon:
+        """The next beacon that is heard."""
+        await self._changed.wait()
+        assert self.newest is not None, "that is what changed"
+        return self.newest
+
+    async def first(self) -> Beacon:
+        """The newest beacon, as soon as there is any."""
+        return self.newest if self.newest is not None else await self.wait()
+
+
+async def run_reconciler(
+    node: Node,
+    name: str,
+    make: Callable[[int], MakeShard],
+    *,
+    world: str,
+    listener: Listener,
+    bus: Bus,
+    directory: Directory,
+    journal: Journal,
+) -> None:
+    """Have `node` run what is placed on `name`, until cancelled; then nothing is left running.
+
+    `make(shard)` makes a shard as `own_shard` wants it.
+    """
+    reconciler = _Reconciler(node, name, make, world, listener, directory, journal)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(reconciler.be_member)
+        nursery.start_soon(_report, node, name, world, bus)
+        await reconciler.run(nursery)
+
+
+class _Reconciler:
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        make: Callable[[int], MakeShard],
+        world: str,
+        listener: Listener,
+        directory: Directory,
+        journal: Journal,
+    ) -> None:
+        self._node = node
+        self._name = name
+        self._make = make
+        self._world = world
+        self._listener = listener
+        self._directory = directory
+        self._journal = journal
+        self._busy: set[int] = set()
+        self._broken: set[int] = set()
+
+    async def be_member(self) -> None:
+        """Hold the lease by which the coordinator knows this node."""
+        lease_name = f"{self._world}.{NODE_PREFIX}{self._name}"
+        while True:
+            lease = await self._directory.acquire(lease_name, b"", TTL_S)
+            if lease is None:
+                await trio.sleep(TRY_AGAIN_S)
+                continue
+            try:
+                while True:
+                    await trio.sleep(TTL_S / 4)
+                    await lease.renew()
+            except LeaseLost as error:
+                _log.warning("membership lost", node=self._name, reason=str(error))
+            finally:
+                with trio.CancelScope(shield=True), trio.move_on_after(1):
+                    await lease.release()
+
+    async def run(self, nursery: trio.Nursery) -> None:
+        """Follow the beacons."""
+        beacon = await self._listener.first()
+        while True:
+            mine = beacon.plan.of(self._name)
+            for shard in sorted(mine - self._node.shards.keys() - self._busy - self._broken):
+                self._busy.add(shard)
+                nursery.start_soon(self._take, shard)
+            for shard in sorted(self._node.shards.keys() - mine - self._busy):
+                self._busy.add(shard)
+                nursery.start_soon(self._give, shard)
+            beacon = await self._listener.wait()
+
+    def _is_mine(self, shard: int) -> bool:
+        newest = self._listener.newest
+        return newest is not None and newest.plan.nodes.get(shard) == self._name
+
+    async def _take(self, shard: int) -> None:
+        began = trio.current_time()
+        take = partial(
+            own_shard,
+            self._make(shard),
+            shard,
+            world=self._world,
+            directory=self._directory,
+            journal=self._journal,
+            ttl_s=TTL_S,
+        )
+        try:
+            while self._is_mine(shard):
+                owned = await take()
+                if owned is not None:
+                    self._node.add(owned)
+                    waited = round(trio.current_time() - began, 3)
+                    _log.info("shard taken", shard=shard, epoch=owned.lease.epoch, waited_s=waited)
+                    return
+                await trio.sleep(TRY_AGAIN_S)
+        except (Fenced, JournalError) as error:
+            _log.warning("shard not taken", shard=shard, reason=str(error))
+        except (EngineError, ValueError) as error:
+            self._broken.add(shard)
+            _log.error("shard cannot be recovered here", shard=shard, reason=str(error))
+        finally:
+            self._busy.discard(shard)
+
+    async def _give(self, shard: int) -> None:
+        try:
+            await self._node.give_up(shard)
+            _log.info("shard given up", shard=shard)
+        finally:
+            self._busy.discard(shard)
+
+
+async def _report(node: Node, name: str, world: str, bus: Bus) -> None:
+    hz = node.schedule.hz
+    while True:
+        costs = {shard: cost * hz for shard, cost in node.costs_s.items()}
+        bus.publish(
+            report_subject(world, name), Report(node=name, tick=node.tick, costs=costs).encode()
+        )
+        await trio.sleep(REPORT_S)
