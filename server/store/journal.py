@@ -163,8 +163,8 @@ class StoreJournal:
         if upto <= stream.trimmed:
             await trio.lowlevel.checkpoint()
             return
-        stream.trimmed = upto
         self._log.append(Frame(What.TRIM, shard, upto))  # durable with whatever comes next
+        stream.trimmed = upto
         await self._forget()
 
     # --- reading ---------------------------------------------------------------------------------
