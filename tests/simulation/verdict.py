@@ -100,11 +100,12 @@ class Verdict:
             return
         heard = self._witness.heard(welcome.session)
         for number in player.session_shots:
-            if ("Prize", number) in self._audit.ledger.events:
-                self._setting.judge.require(
-                    ("Prize", number) in heard,
-                    f"{player.name} (session {welcome.session:#x}) was never told of Prize {number}",
-                )
+            happened = self._audit.ledger.events.get(("Prize", number))
+            self._setting.judge.require(
+                happened is None or ("Prize", number) in heard,
+                f"{player.name} (session {welcome.session:#x}, entity {player.client.entity:#x}) "
+                f"was never told of Prize {number}; that was in {happened} (shard, tick)",
+            )
 
     # --- the truth -------------------------------------------------------------------------------
 
