@@ -5,6 +5,7 @@ leads to the world whose digests it carries, and the entities that it cut out ar
 it, in order, to the byte. What a shard says that it took must have been sent to it, once.
 """
 
+import hashlib
 from collections import defaultdict
 from typing import Any
 
@@ -63,6 +64,13 @@ class Audit:
             else:
                 self._out(self.shards[shard], record)
 
+    def is_void(self, token: bytes) -> bool:
+        """Whether by the journals this resume token can open no session any more."""
+        self.catch_up()
+        session, shown = int.from_bytes(token[:8], "little"), hashlib.sha256(token).digest()
+        held = [s.sessions[session] for s in self.shards.values() if session in s.sessions]
+        return bool(held) and all(shown not in (data[3], data[5]) for data in held)
+
     # --- ticks -----------------------------------------------------------------------------------
 
     def _tick(self, shard: ShardAudit, record: TickRecord) -> None:
@@ -88,7 +96,7 @@ class Audit:
             if kind.flag:
                 ledger.happen(shard.number, record.tick, kind.name, int(event.values[1]))
         for target, _, args in output.commands:
-            ledger.give((args["giver"], args["number"]), target)
+            ledger.give((args["giver"], args["number"]), target, record.tick)
         self._sessions(shard, record)
         entities = [entity for entity, _, _ in record.departures]
         bodies = shard.world.depart(entities) if entities else []

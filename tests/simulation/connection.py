@@ -133,13 +133,17 @@ class NodeJournal:
 
 
 class NodeFollower:
-    """Iterates the outs of one source for one destination: asks, and is answered when some come."""
+    """Iterates the outs of one source for one destination: asks, and is answered when some come.
+
+    After trouble it begins a little before where it was, as a consumer does whose acknowledgement
+    was lost.
+    """
 
     def __init__(self, line: Line, source: int, to: int, after: int) -> None:
         self._line = line
         self._source = source
         self._to = to
-        self._after = after
+        self._after = self._before = after
         self._here: list[Record] = []
 
     def __aiter__(self) -> "NodeFollower":
@@ -151,8 +155,9 @@ class NodeFollower:
                 self._here = await self._line.ask(self._work, patience_s=POLL_S + 0.2)
             except Unanswered:
                 await trio.sleep(AGAIN_S)
+                self._after, self._before = self._before, 0
         record = self._here.pop(0)
-        self._after = record.position
+        self._before, self._after = self._after, max(self._after, record.position)
         return record
 
     async def _work(self, journal: StoreJournal) -> list[Record]:

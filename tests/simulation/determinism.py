@@ -1,8 +1,8 @@
 """Trio made repeatable: the only module here that touches trio's insides.
 
 A run is a function of its seed: tasks that are ready at the same moment run in an order that the
-seed shuffles, time jumps to the next deadline as soon as nobody has anything to do, and no code of
-the server reads another clock.
+seed shuffles, and time jumps to the next deadline as soon as nobody has anything to do. Whoever reads
+another clock, or chance of its own, breaks that; the trace's hash tells.
 
 A `Process` is a group of tasks that can be stopped and go on, as SIGSTOP and SIGCONT do with a real
 one: while it is stopped none of its tasks takes a step, whatever was to wake them. What woke them
@@ -11,11 +11,9 @@ meanwhile (an answer, a deadline) they learn when they go on.
 
 import gc
 import random
-import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import trio
@@ -27,7 +25,6 @@ __all__ = ["Process", "run"]
 T = TypeVar("T")
 
 _PROCESS: ContextVar["Process | None"] = ContextVar("process", default=None)
-_NO_CLOCKS = ("monotonic", "perf_counter", "time")
 
 
 class Process:
@@ -84,19 +81,14 @@ def _repeatable(seed: int) -> Iterator[None]:
         else:
             reschedule(self, task, next_send)
 
-    clocks = _clocks()
     internals._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     internals._r = random.Random(seed)
     internals.Runner.reschedule = reschedule_unless_stopped  # type: ignore[method-assign]
-    for module, name, _ in clocks:
-        setattr(module, name, _virtual(name))
     try:
         yield
     finally:
         internals._ALLOW_DETERMINISTIC_SCHEDULING, internals._r = kept
         internals.Runner.reschedule = reschedule  # type: ignore[method-assign]
-        for module, name, clock in clocks:
-            setattr(module, name, clock)
 
 
 @contextmanager
@@ -108,23 +100,3 @@ def _no_collections() -> Iterator[None]:
     finally:
         gc.enable()
         gc.collect()
-
-
-def _clocks() -> list[tuple[Any, str, Any]]:
-    """Where the server's modules hold a real clock: (module, name, what is there)."""
-    import time
-
-    real = [time, *(getattr(time, name) for name in _NO_CLOCKS)]
-    return [
-        (module, name, value)
-        for path, module in sorted(sys.modules.items())
-        if path.split(".")[0] in ("server", "protocol", "sim")
-        for name, value in vars(module).items()
-        if any(value is clock for clock in real)
-    ]
-
-
-def _virtual(name: str) -> Any:
-    if name == "time":
-        return SimpleNamespace(**dict.fromkeys(_NO_CLOCKS, trio.current_time))
-    return trio.current_time

@@ -76,13 +76,19 @@ class Engine:
             self._requests = nursery
             await self._open()
             task_status.started()
-            while True:
-                await self._broken.wait()
-                self._broken = trio.Event()
-                if self.journal is not None:
-                    self.crash("it failed to sync")
-                    await trio.sleep(0.3)
-                    await self.reopen()
+            try:
+                await self._die_of_broken_disks()
+            finally:
+                self._requests = None  # at the end of the run: nobody is answered any more
+
+    async def _die_of_broken_disks(self) -> None:
+        while True:
+            await self._broken.wait()
+            self._broken = trio.Event()
+            if self.journal is not None:
+                self.crash("it failed to sync")
+                await trio.sleep(0.3)
+                await self.reopen()
 
     def crash(self, why: str) -> None:
         """Die at once; `reopen` begins a new life on what the disk has kept."""

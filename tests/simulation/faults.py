@@ -174,6 +174,23 @@ async def _partition(cluster: "Cluster", fault: Fault) -> None:
     cluster.setting.trace.tell(f"{one} is no longer cut")
 
 
+async def _stall(cluster: "Cluster", fault: Fault) -> None:
+    """What one place sends on the bus hangs, and then comes all at once."""
+    places = [place.name for place in (*cluster.nodes, *cluster.gateways)]
+    place = places[fault.which % len(places)]
+    cluster.setting.trace.fault(f"what {place} sends hangs, for {fault.for_s:.2f} s")
+    cluster.setting.network.stall(place, trio.current_time() + fault.for_s)
+    await trio.sleep(fault.for_s)
+
+
+async def _blackout(cluster: "Cluster", fault: Fault) -> None:
+    """The engine and all nodes die at once, as when they are one machine."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_crash_engine, cluster, attrs.evolve(fault, for_s=fault.for_s / 2))
+        for place in cluster.nodes:
+            nursery.start_soon(place.crash, fault.for_s)
+
+
 async def _cut_links(cluster: "Cluster", fault: Fault) -> None:
     chance = random.Random(fault.which)
     players = cluster.players.all
@@ -196,5 +213,7 @@ KINDS: dict[str, Kind] = {
     "bus noise": Kind(2.0, 0.5, 4.0, _noise),
     "engine trouble": Kind(1.5, 0.5, 3.0, _trouble),
     "partition": Kind(1.5, 0.3, 4.0, _partition),
+    "bus stall": Kind(1.0, 0.3, 3.5, _stall),
+    "blackout": Kind(1.0, 0.1, 1.0, _blackout),
     "link cut": Kind(1.5, 0.0, 0.1, _cut_links),
 }

@@ -32,7 +32,7 @@ class Ledger:
         self.where: dict[int, int | Transit] = {}
         self.dead: set[int] = set()
         self.crossings = 0
-        self.given: dict[Command, int] = {}
+        self.given: dict[Command, tuple[int, int]] = {}  # to whom, and at which tick
         self.done: set[Command] = set()
         self.shots: set[int] = set()
         self.events: dict[tuple[str, int], tuple[int, int]] = {}  # shard and tick of each
@@ -75,10 +75,10 @@ class Ledger:
 
     # --- what is done once -----------------------------------------------------------------------
 
-    def give(self, command: Command, target: int) -> None:
+    def give(self, command: Command, target: int, tick: int) -> None:
         """A rule has asked something of somebody."""
         self._judge.require(command not in self.given, f"command {command} was given twice")
-        self.given[command] = target
+        self.given[command] = target, tick
 
     def do(self, shard: int, command: Command) -> None:
         """A shard does what was asked."""
@@ -99,6 +99,10 @@ class Ledger:
 
     # --- at the end ------------------------------------------------------------------------------
 
-    def undone(self) -> list[Command]:
-        """Commands that were given to somebody who lives and were not done."""
-        return [each for each in self.given if each not in self.done]
+    def undone(self, until: int) -> list[tuple[Command, int, int]]:
+        """Commands that were given until a tick and not done: to whom, and when."""
+        return [
+            (command, target, tick)
+            for command, (target, tick) in self.given.items()
+            if command not in self.done and tick <= until
+        ]

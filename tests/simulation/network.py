@@ -49,6 +49,7 @@ class Network:
         self._chance = chance
         self._trace = trace
         self._cut: dict[tuple[str, str], int] = {}
+        self._stalled: dict[str, float] = {}
         self._arrives_last: dict[tuple[str, str], float] = {}
         self._subscriptions: list[tuple[str, MemorySubscription]] = []
         self._routes: dict[str, list[tuple[str, MemorySubscription]]] = {}
@@ -85,6 +86,10 @@ class Network:
             self._cut[link] -= 1
             if not self._cut[link]:
                 del self._cut[link]
+
+    def stall(self, place: str, until: float) -> None:
+        """What a place sends arrives after `until`, all at once, as over a link that hung."""
+        self._stalled[place] = until
 
     def passes(self, sender: str, receiver: str) -> bool:
         """Whether anything gets from one party to another."""
@@ -169,6 +174,7 @@ class Network:
         least, most = self.noise.delay_ms
         now = round(trio.current_time() / GRID_S)
         arrives = (now + self._chance.randint(least, most)) * GRID_S
+        arrives = max(arrives, self._stalled.get(_place(sender), 0.0))
         if not overtakes:
             link = sender, receiver
             arrives = self._arrives_last[link] = max(arrives, self._arrives_last.get(link, 0.0))

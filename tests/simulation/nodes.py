@@ -39,7 +39,15 @@ class NodeLife(Life):
     async def main(self) -> None:
         """Step shards and claim further ones, until the end."""
         async with trio.open_nursery() as nursery:
-            run = partial(run_node, [], journal=self._journal, schedule=self.setting.schedule)
+            schedule = self.setting.schedule
+            run = partial(
+                run_node,
+                [],
+                journal=self._journal,
+                schedule=schedule,
+                last_tick=max(0, schedule.tick_at(trio.current_time())),
+                stopwatch=trio.current_time,
+            )
             self.node = await nursery.start(run)
             await self._claim()
 

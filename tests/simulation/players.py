@@ -16,7 +16,7 @@ from sim.predict import Predictor
 from tests.simulation.gateways import GatewayLife, LivePair
 from tests.simulation.setting import Setting
 
-__all__ = ["Player", "Players"]
+__all__ = ["Player", "Players", "Thief"]
 
 STEP_S = 0.05
 PATIENCE_S = 3.0  # without a word of the server; then the link counts as lost
@@ -25,6 +25,7 @@ SHOTS_PER_PLAYER = 1_000_000
 
 Gateways = Callable[[], list[GatewayLife]]
 OnEvent = Callable[["Player", Event], None]
+IsVoid = Callable[[bytes], bool]
 
 
 class Player:
@@ -40,6 +41,7 @@ class Player:
         self.shots = 0
         self.heard_at = 0.0
         self.session_shots: list[int] = []
+        self.old_tokens: list[bytes] = []
         self.client = self._new_client()
         self.pair: LivePair | None = None
         self.gateway: GatewayLife | None = None
@@ -130,11 +132,14 @@ class Player:
         for data in pair.client.receive():
             self.heard_at = now
             self._setting.trace.add(self.name, data)
+            before = self.client.welcome
             try:
                 self.client.receive(data, now)
             except RemoteProtocolError as error:
                 self._setting.judge.blame(f"{self.name} was told nonsense: {error}")
                 return
+            if before is not self.client.welcome and before is not None:
+                self.old_tokens.append(before.token)
             while self.client.events:
                 self._on_event(self, self.client.events.popleft())
 
@@ -162,13 +167,64 @@ class Player:
         return Client(self.name, playback=False)
 
 
+class Thief:
+    """Somebody who has found old tokens and tries them: none may open a session any more."""
+
+    def __init__(self, setting: Setting, gateways: Gateways, is_void: IsVoid) -> None:
+        self.tries = 0
+        self._setting = setting
+        self._gateways = gateways
+        self._is_void = is_void
+        self._chance = setting.chance.of("thief")
+        self._client: Client | None = None
+        self._pair: LivePair | None = None
+        self._next_at = self._chance.uniform(2.0, 4.0)
+
+    def step(self, now: float, players: list[Player]) -> None:
+        """See what became of the last try; try another token now and then."""
+        if self._client is not None and self._pair is not None:
+            self._hear(self._client, self._pair, now)
+        elif now >= self._next_at:
+            self._next_at = now + self._chance.uniform(0.5, 1.5)
+            tokens = [token for player in players for token in player.old_tokens]
+            void = [token for token in tokens if self._is_void(token)]
+            there = self._gateways()
+            if void and there:
+                self._try(self._chance.choice(void), self._chance.choice(there))
+
+    def _try(self, token: bytes, gateway: GatewayLife) -> None:
+        pair = gateway.connect(None, 0.0, 0)
+        if pair is not None:
+            self.tries += 1
+            self._client, self._pair = Client("thief", resume=token, playback=False), pair
+            pair.client.send(self._client.start())
+
+    def _hear(self, client: Client, pair: LivePair, now: float) -> None:
+        for data in pair.client.receive():
+            client.receive(data, now)
+        if client.welcome is not None:
+            self._setting.judge.blame(
+                f"an old token of session {client.welcome.session:#x} opened it once more"
+            )
+        if pair.client.closed is not None:
+            self._client = self._pair = None
+
+
 class Players:
     """All players, moved by one task."""
 
     def __init__(
-        self, count: int, setting: Setting, gateways: Gateways, on_event: OnEvent, stay_from: float
+        self,
+        count: int,
+        setting: Setting,
+        gateways: Gateways,
+        *,
+        on_event: OnEvent,
+        is_void: IsVoid,
+        stay_from: float,
     ) -> None:
         self.all = [Player(index, setting, gateways, on_event) for index in range(count)]
+        self.thief = Thief(setting, gateways, is_void)
         for player in self.all:
             player.stays_from = stay_from
         self._gateways = gateways
@@ -182,5 +238,6 @@ class Players:
             now = trio.current_time()
             for player in self.all:
                 player.step(now)
+            self.thief.step(now, self.all)
             for gateway in self._gateways():
                 gateway.look()

@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,22 +12,27 @@ import attrs
 import structlog
 
 from tests.simulation.cluster import Result, simulate
+from tests.simulation.mutants import planted
 from tests.simulation.plan import Plan
 
 __all__ = ["describe", "run_many", "run_one", "run_seed"]
 
 
-def run_seed(seed: int, *, calm: bool = False) -> Result:
-    """What comes of one seed. `calm`: nothing is broken."""
+def run_seed(seed: int, *, calm: bool = False, mutant: str | None = None) -> Result:
+    """What comes of one seed. `calm`: nothing is broken. `mutant`: with a planted bug."""
     plan = Plan.of(seed)
-    with _no_logs():
-        return simulate(attrs.evolve(plan, faults=()) if calm else plan)
+    with _no_logs(), planted(mutant):
+        try:
+            return simulate(attrs.evolve(plan, faults=()) if calm else plan)
+        except Exception:
+            text = f"the simulation itself ended with an error\n{traceback.format_exc()}"
+            return Result(seed, "", (text,), "", 0.0, Counter())
 
 
-def run_one(seed: int, *, calm: bool = False) -> int:
+def run_one(seed: int, *, calm: bool = False, mutant: str | None = None) -> int:
     """Run one seed and tell its story; 0 if every promise was kept."""
     began = time.monotonic()
-    result = run_seed(seed, calm=calm)
+    result = run_seed(seed, calm=calm, mutant=mutant)
     print(describe(result))
     print(_counts(result.counts))
     print(

@@ -24,6 +24,7 @@ __all__ = ["Verdict"]
 
 STILL_S = 1.5  # until every client has what the last tick said
 TRANSIT_TICKS = 12
+PRIZES = False
 
 
 class Verdict:
@@ -75,7 +76,8 @@ class Verdict:
         self._nothing_is_lost()
         for player in self._players:
             self._replica_agrees(player, shards)
-            self._prizes_were_told(player)
+            if PRIZES:
+                self._prizes_were_told(player)
 
     def _lives(self) -> Iterator[NodeLife]:
         for place in self._nodes:
@@ -130,7 +132,6 @@ class Verdict:
             for number, truth in self._audit.shards.items()
             for entity in truth.world.owned_ids()
         }
-        waiting = set()
         for number, truth in self._audit.shards.items():
             for to, sent in truth.sent.items():
                 for parcel in sent[self._audit.shards[to].taken[number] :]:
@@ -139,14 +140,14 @@ class Verdict:
                         f"out {parcel.number} of shard {number} for {to}, of tick {parcel.tick}, "
                         f"was not taken until tick {newest}",
                     )
-                    waiting.add(parcel.number)
         for entity, at in ledger.where.items():
             if isinstance(at, int):
                 judge.require(here.get(entity) == at, f"entity {entity:#x} of {at} is lost")
-        undone = ledger.undone()
+        undone = ledger.undone(newest - TRANSIT_TICKS)
         judge.require(
-            len(undone) <= len(waiting) + 4 * len(self._audit.shards),
-            f"{len(undone)} commands were never done: {undone[:5]}",
+            not undone,
+            f"{len(undone)} commands were never done, as (giver, number), target, tick: "
+            f"{undone[:5]}",
         )
 
     # --- replicas --------------------------------------------------------------------------------
