@@ -1,8 +1,8 @@
 """Trio made repeatable: the only module here that touches trio's insides.
 
 A run is a function of its seed: tasks that are ready at the same moment run in an order that the
-seed shuffles, and time jumps to the next deadline as soon as nobody has anything to do. Whoever reads
-another clock, or chance of its own, breaks that; the trace's hash tells.
+seed shuffles, and time jumps to the next deadline as soon as nobody has anything to do. Whoever
+reads another clock, or has chance of its own, breaks that; the trace's hash tells.
 
 A `Process` is a group of tasks that can be stopped and go on, as SIGSTOP and SIGCONT do with a real
 one: while it is stopped none of its tasks takes a step, whatever was to wake them. What woke them

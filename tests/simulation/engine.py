@@ -33,7 +33,7 @@ PATIENCE_S = 0.6
 Operation = Callable[[StoreJournal], Awaitable[Any]]
 
 
-class Unanswered(Exception):
+class Unanswered(Exception):  # noqa: N818 - reads as the fact that it is
     """Nobody knows whether it was done."""
 
 
@@ -166,10 +166,7 @@ class Engine:
         answered: list[outcome.Outcome[Any]],
         news: trio.Event,
     ) -> None:
-        try:
-            result: outcome.Outcome[Any] = await outcome.acapture(operation, journal)
-        except trio.Cancelled:
-            raise
+        result: outcome.Outcome[Any] = await outcome.acapture(operation, journal)
         if self.journal is not journal:
             return  # it died meanwhile
         if isinstance(result, outcome.Error) and isinstance(result.error, StoreBroken):

@@ -1,7 +1,7 @@
 """What breaks, when, and for how long: planned from the seed before anything runs.
 
-A fault is one of `KINDS`. Most begin close behind a tick, which is when much is under way, and after
-a few turns of the scheduler, so that they fall between any two steps of any task.
+A fault is one of `KINDS`. Most begin close behind a tick, which is when much is under way, and
+after a few turns of the scheduler, so that they fall between any two steps of any task.
 """
 
 import random
@@ -103,7 +103,7 @@ async def _crash_engine(cluster: "Cluster", fault: Fault) -> None:
 async def _break_disk(cluster: "Cluster", fault: Fault) -> None:
     cluster.setting.trace.fault("the disk fails to sync")
     cluster.setting.engine.disk.fails = True  # until the engine has died of it
-    await trio.sleep(0)
+    await trio.lowlevel.checkpoint()
 
 
 async def _slow_disk(cluster: "Cluster", fault: Fault) -> None:
@@ -198,7 +198,7 @@ async def _cut_links(cluster: "Cluster", fault: Fault) -> None:
     cluster.setting.trace.fault(f"links are cut: {', '.join(player.name for player in cut)}")
     for player in cut:
         player.cut()
-    await trio.sleep(0)
+    await trio.lowlevel.checkpoint()
 
 
 KINDS: dict[str, Kind] = {

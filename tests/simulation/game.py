@@ -1,9 +1,10 @@
 """The game of the simulations: small, and with everything that can go wrong across a border.
 
 Balls bounce about, jump anywhere now and then, and hand on a light to whom they come near, wherever
-that one lives: a command that must be done once. Players swim, and fire sparks, which die after a while.
-A shot is told to who sees the place, as a medal to everybody and as a prize to the shooter; the
-last two are durable. Everything of which there must be exactly one carries numbers that say which.
+that one lives: a command that must be done once. Players swim, and fire sparks, which die after a
+while. A shot is told to who sees the place, as a medal to everybody and as a prize to the shooter;
+the last two are durable. Everything of which there must be exactly one carries numbers that say
+which.
 """
 
 from typing import Annotated, Any

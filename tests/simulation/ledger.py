@@ -88,7 +88,8 @@ class Ledger:
 
     def shoot(self, shard: int, number: int) -> None:
         """A shard applies the input that has this number."""
-        self._judge.require(number not in self.shots, f"shot {number} is applied twice")
+        known = number in self.shots
+        self._judge.require(not known, f"shot {number} is applied twice, at last by shard {shard}")
         self.shots.add(number)
 
     def happen(self, shard: int, tick: int, kind: str, number: int) -> None:

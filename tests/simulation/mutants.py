@@ -51,6 +51,10 @@ def _plant(name: str, says: str, *patches: tuple[Any, str, Any]) -> None:
     MUTANTS[name] = Mutant(name, says, patches)
 
 
+def _nothing(*_: Any) -> None:
+    """What a mutant leaves out."""
+
+
 @contextmanager
 def planted(name: str | None) -> Iterator[None]:
     """The server with a bug, or as it is for None."""
@@ -145,7 +149,7 @@ def _trim_untaken(self: Writer, taken: Any, checkpoint: int | None) -> int | Non
 
 
 class _Everything(dict[int, int]):
-    def get(self, key: int, default: Any = None) -> Any:
+    def get(self, *_: Any) -> Any:
         return math.inf
 
 
@@ -205,7 +209,7 @@ _plant(
 _plant(
     "progress forgotten at recovery",
     "a recovered shard takes again what it had taken",
-    (Recall, "_progress", lambda self, progress: None),
+    (Recall, "_progress", _nothing),
 )
 
 
@@ -226,7 +230,7 @@ _plant(
 _plant(
     "commands forgotten at recovery",
     "a command that waited when the shard crashed is never done",
-    (Commands, "recall", lambda self, made: None),
+    (Commands, "recall", _nothing),
 )
 
 

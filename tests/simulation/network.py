@@ -206,7 +206,11 @@ class PartyBus:
             self._network.publish(self.name, subject, data)
 
     def subscribe(
-        self, pattern: str, *, buffer: int, overflow: str = "drop_oldest"
+        self,
+        pattern: str,
+        *,
+        buffer: int,
+        overflow: str = "drop_oldest",  # noqa: ARG002
     ) -> MemorySubscription:
         """Start receiving what matches `pattern`."""
         return self._network.subscribe(self.name if self._alive else "", pattern, buffer)
@@ -219,4 +223,4 @@ class PartyBus:
 
 def _place(party: str) -> str:
     """Lives of one node have different names, and the same place: `n1-2` is at `n1`."""
-    return party.split("-")[0]
+    return party.split("-", maxsplit=1)[0]

@@ -39,7 +39,7 @@ class Life:
         try:
             with self._scope:
                 await self.process.run(self.main)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever ends a process is to be reported
             text = traceback.format_exc(limit=-12)
             self.setting.judge.blame(f"{self.name} ended with an error\n{text}")
         finally:
