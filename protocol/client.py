@@ -393,14 +393,13 @@ class Client:
     def _take_events(self, batch: messages.Events) -> None:
         schema = self.schema
         assert schema is not None
-        self._heard.begin()
+        heard = self._heard.begin()
         for number, *items in batch.events:
             if number < len(schema.events):
                 kind = schema.events[number]
                 names = [field.name for field in kind.fields]
-                if kind.durable and not self._heard.is_new(
-                    batch.tick, batch.shard, number, tuple(items)
-                ):
+                told = batch.tick, batch.shard, number, tuple(items)
+                if kind.durable and not heard.is_new(*told):
                     continue
                 values = dict(zip(names, kind.decode(items), strict=True))
                 self.events.append(Event(kind.name, batch.tick, batch.shard, values))

@@ -9,8 +9,7 @@ Must not know: what services do inside.
 """
 
 import secrets
-import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -26,20 +25,24 @@ from server.cluster.bus import MemoryBus
 from server.cluster.directory import MemoryDirectory
 from server.cluster.journal import MemoryJournal
 from server.cluster.seams import Journal
+from server.crowd import BOTS_ACTION, NO_BOTS
 from server.games import load_game
-from server.gateway.core import GatewayConfig
 from server.gateway.service import RunningGateway, run_gateway
+from server.making import ShardMaker, cut_world, gateway_config, listen_config
 from server.net.binding import authority
-from server.net.listen import ListenConfig, listen
+from server.net.listen import listen
 from server.net.pages import Pages
 from server.observe.garbage import Garbage, few_collections
 from server.observe.intervals import Intervals
 from server.observe.logs import configure_logs
 from server.page import load_pages, page_url
-from server.settings import Settings, SettingsError
-from server.shard.host import Shard, ShardConfig
+from server.recording.pieces import RecordingError
+from server.recording.recorder import RecordedJournal, Recorder, record_into
+from server.recording.recording import About
+from server.settings import Settings
 from server.shard.schedule import Schedule
 from server.shard.service import Node, OwnedShard, own_shard, run_node
+from server.signals import run_until_signalled
 from server.store.folder import open_store
 from sim import Game
 
@@ -77,29 +80,52 @@ async def run_process(
     counting: bool = False,
     on_tick: Callable[[int], None] = lambda _: None,
     pages: Pages | None = None,
+    recorder: tuple[Recorder, str] | None = None,
     task_status: trio.TaskStatus[Process] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run `game` as `settings` say until it is shut down or cancelled.
 
     `counting` keeps every entity's id for a census. `on_tick` is called after all shards stepped.
-    `pages` are what browsers get on the same port.
+    `pages` are what browsers get on the same port. `recorder` is given what happens, and the name
+    of the game's module.
     Error handling: raises SettingsError when the world cannot be cut so, ListenError when the
     address cannot be had, JournalError when the store cannot be used, DivergenceError when it does
     not lead where it did.
     """
     schema = Schema.from_data(game.describe())
-    geometry = _geometry(schema, settings)
-    async with _open_journal(game, geometry, settings) as (journal, directory):
+    geometry = cut_world(schema, settings)
+    identity = _identity(game, geometry, settings)
+    async with _open_journal(identity, settings) as (kept, directory):
+        journal = kept if recorder is None else RecordedJournal(kept, recorder[0])
         bus = MemoryBus()
-        owned = await _own_all(
-            partial(_make_shard, game, schema, geometry, bus, settings, counting),
-            geometry,
-            settings,
-            directory,
-            journal,
+        maker = ShardMaker(
+            game=game,
+            schema=schema,
+            geometry=geometry,
+            bus=bus,
+            settings=settings,
+            kept=bool(settings.store),
+            recorded=recorder is not None,
+            counting=counting,
         )
+        owned = await _own_all(maker, directory, journal)
+        if recorder is not None:
+            _begin_recording(*recorder, game, identity, owned)
         world = _World(game, schema, geometry, bus, journal, owned)
         await _run_services(world, settings, on_tick, pages, task_status)
+
+
+def _begin_recording(
+    recorder: Recorder,
+    module: str,
+    game: Game,
+    identity: Mapping[str, object],
+    owned: Iterable[OwnedShard],
+) -> None:
+    """A world that a store has kept is recorded from its checkpoints on."""
+    shards = [each.shard for each in owned]
+    starts = {shard.id: shard.checkpoint() for shard in shards if shard.world.tick}
+    recorder.begin(About(module, game.code, identity), starts)
 
 
 @attrs.frozen
@@ -141,14 +167,14 @@ async def _run_services(
             gateway = await nursery.start(
                 partial(
                     run_gateway,
-                    _gateway_config(schema, geometry, settings),
+                    gateway_config(_gateway_name(), schema, geometry, settings),
                     bus=world.bus,
                     schedule=schedule,
                     listen=partial(
                         listen,
                         host=settings.host,
                         port=settings.port,
-                        config=_listen_config(settings, pages),
+                        config=listen_config(settings, pages),
                     ),
                     owners={each.shard.id: each.shard.table for each in owned},
                 )
@@ -170,58 +196,34 @@ async def _run_services(
             task_status.started(Process(node, gateway, intervals, url, page, settings.drain_s))
 
 
-def serve_forever(game_name: str, settings: Settings) -> None:
-    """Run the game of that name until a signal ends it."""
+def serve_forever(game_name: str, settings: Settings, record: Path | None = None) -> None:
+    """Run the game of that name until a signal ends it, and record it into a file, if one is named.
+
+    Raises RecordingError when nothing can be written there; and at the end, when the recording
+    ended before the world did.
+    """
     configure_logs(settings.log_level, settings.log_format)
-    pages = load_pages(settings) if settings.page else None
-    trio.run(_serve, load_game(game_name), settings, pages)
+    pages = load_pages(settings, {BOTS_ACTION: NO_BOTS}) if settings.page else None
+    run = partial(run_process, load_game(game_name), settings, pages=pages)
+    if record is None:
+        trio.run(run_until_signalled, run)
+    else:
+        trio.run(_serve_recorded, run, game_name, record)
 
 
-async def _serve(game: Game, settings: Settings, pages: Pages | None) -> None:
-    with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
-        async with trio.open_nursery() as nursery:
-            process = await nursery.start(partial(run_process, game, settings, pages=pages))
-            nursery.start_soon(_end_on_signal, signals, process, nursery.cancel_scope)
-
-
-async def _end_on_signal(
-    signals: AsyncIterator[int], process: Process, scope: trio.CancelScope
+async def _serve_recorded(
+    run: Callable[..., Awaitable[None]], game_name: str, record: Path
 ) -> None:
-    asked = False
-    async with trio.open_nursery() as nursery:
-        async for number in signals:
-            name = signal.Signals(number).name
-            if asked:
-                _log.warning("ending at once", signal=name)
-                scope.cancel()
-                return
-            asked = True
-            _log.info("draining", signal=name, deadline_s=process.drain_s)
-            nursery.start_soon(_drain, process, scope)
+    async with record_into(record) as recorder:
+        await run_until_signalled(partial(run, recorder=(recorder, game_name)))
+    if recorder.failure:
+        raise RecordingError(f"{record.name} ends before the world did: {recorder.failure}")
+    _log.info("recorded", file=str(record), ticks=recorder.last)
 
 
-async def _drain(process: Process, scope: trio.CancelScope) -> None:
-    await process.shut_down("the server is shutting down")
-    _log.info("ended")
-    scope.cancel()
-
-
-def _geometry(schema: Schema, settings: Settings) -> Geometry:
-    try:
-        return Geometry.grid(*schema.size, schema.cell, schema.interest, settings.shard_grid)
-    except ValueError as error:
-        raise SettingsError(f"shards: {error}") from None
-
-
-@asynccontextmanager
-async def _open_journal(
-    game: Game, geometry: Geometry, settings: Settings
-) -> AsyncIterator[tuple[Journal, MemoryDirectory]]:
-    """The journal that the settings ask for, and a directory whose epochs are newer than its."""
-    if not settings.store:
-        yield MemoryJournal(), MemoryDirectory(trio.current_time)
-        return
-    identity = {
+def _identity(game: Game, geometry: Geometry, settings: Settings) -> Mapping[str, object]:
+    """What makes a kept world this one."""
+    return {
         "world": settings.world,
         "game": game.name,
         "seed": settings.seed,
@@ -229,6 +231,16 @@ async def _open_journal(
         "shards": settings.shards,
         "geometry": geometry.to_data(),
     }
+
+
+@asynccontextmanager
+async def _open_journal(
+    identity: Mapping[str, object], settings: Settings
+) -> AsyncIterator[tuple[Journal, MemoryDirectory]]:
+    """The journal that the settings ask for, and a directory whose epochs are newer than its."""
+    if not settings.store:
+        yield MemoryJournal(), MemoryDirectory(trio.current_time)
+        return
 
     def report(what: str) -> None:
         _log.warning("store", report=what)
@@ -239,66 +251,20 @@ async def _open_journal(
         yield journal, MemoryDirectory(trio.current_time, epoch)
 
 
-def _gateway_config(schema: Schema, geometry: Geometry, settings: Settings) -> GatewayConfig:
-    return GatewayConfig(
-        name=f"gateway-{secrets.token_hex(4)}",  # sessions of one that is gone are not mistaken
-        world=settings.world,
-        schema=schema,
-        geometry=geometry,
-        clients_max=settings.clients_max,
-        client_bytes_per_s=settings.client_bytes_per_s,
-        reveal=settings.reveal,
-    )
-
-
-def _listen_config(settings: Settings, pages: Pages | None) -> ListenConfig:
-    return ListenConfig(
-        origins=settings.origins,
-        clients_max=settings.clients_max,
-        clients_per_address_max=settings.clients_per_address_max,
-        pages=pages,
-    )
-
-
-def _make_shard(
-    game: Game,
-    schema: Schema,
-    geometry: Geometry,
-    bus: MemoryBus,
-    settings: Settings,
-    counting: bool,  # noqa: FBT001 - bound by keyword below
-    shard: int,
-    epoch: int,
-    saved: bytes | None,
-) -> Shard:
-    kept = bool(settings.store)
-    config = ShardConfig(
-        world=settings.world,
-        shard=shard,
-        epoch=epoch,
-        seed=settings.seed,
-        geometry=geometry,
-        grace_ticks=round(settings.resume_grace_s * schema.hz),
-        counting=counting,
-        digests_every=1 if kept else 0,
-        checkpoint_every=round(settings.checkpoint_every_s * schema.hz) if kept else 0,
-    )
-    return Shard(game, schema, bus, config, saved)
+def _gateway_name() -> str:
+    """Of this very run: sessions of one that is gone must not be mistaken for ours."""
+    return f"gateway-{secrets.token_hex(4)}"
 
 
 async def _own_all(
-    make: Callable[[int, int, bytes | None], Shard],
-    geometry: Geometry,
-    settings: Settings,
-    directory: MemoryDirectory,
-    journal: Journal,
+    maker: ShardMaker, directory: MemoryDirectory, journal: Journal
 ) -> list[OwnedShard]:
     owned = []
-    for shard in geometry.shards:
+    for shard in maker.geometry.shards:
         one = await own_shard(
-            partial(make, shard),
+            maker.of(shard),
             shard,
-            world=settings.world,
+            world=maker.settings.world,
             directory=directory,
             journal=journal,
         )

@@ -55,6 +55,7 @@ BEACON_S: Final = 0.25
 DECIDE_S: Final = 1.0
 SAVE_S: Final = 5.0  # how stale the record's idea of the present may be
 AWAY_S: Final = 20.0  # longer than any election, so the world itself was down
+LISTEN_S: Final = 2.0  # longer than nodes need between two reports
 CANDIDATE_S: Final = 0.5  # how often a candidate looks whether somebody is needed
 REPORTS_BUFFERED: Final = 1024
 
@@ -244,12 +245,26 @@ class _Term:
                     f"it is {record.identity!r}, and this is {founding.identity!r}"
                 )
             away_s = now - record.seen_s
-            if away_s > AWAY_S:
+            if away_s > AWAY_S and not await self._anybody_ticks():
                 # Not by all of it: the record may be older than the newest tick.
                 record.start_s += away_s - SAVE_S - 1
                 _log.info("the world was down", seconds=round(away_s, 1))
         await self._save(record)
         return record
+
+    async def _anybody_ticks(self) -> bool:
+        """Whether a node goes on by the present start, although nobody coordinates.
+
+        Such a node reports; one that has just started knows no tick and has nothing to report.
+        """
+        reports = self._bus.subscribe(report_subject(self._world, "*"), buffer=1)
+        try:
+            with trio.move_on_after(LISTEN_S):
+                async for _ in reports:
+                    return True
+        finally:
+            reports.close()
+        return False
 
     async def _save(self, record: _Record) -> None:
         record.seen_s = self._wall()

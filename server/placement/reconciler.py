@@ -29,12 +29,13 @@ from server.placement.words import (
 from server.shard.service import MakeShard, Node, own_shard
 from sim.errors import EngineError
 
-__all__ = ["BEACONS_BUFFERED", "Listener", "run_reconciler"]
+__all__ = ["BEACONS_BUFFERED", "Listener", "Reconciler"]
 
 _log = structlog.get_logger(__name__)
 
 TTL_S: Final = 2.5
 REPORT_S: Final = 1.0
+PLACED_S: Final = 3.0  # for the shards of a node that leaves to be placed elsewhere
 TRY_AGAIN_S: Final = 0.1  # for a lease that somebody else still holds
 BEACONS_BUFFERED: Final = 8
 
@@ -80,36 +81,18 @@ class Listener:
         return self.newest if self.newest is not None else await self.wait()
 
 
-async def run_reconciler(
-    node: Node,
-    name: str,
-    make: Callable[[int], MakeShard],
-    *,
-    world: str,
-    listener: Listener,
-    bus: Bus,
-    directory: Directory,
-    journal: Journal,
-) -> None:
-    """Have `node` run what is placed on `name`, until cancelled; then nothing is left running.
+class Reconciler:
+    """Has a node run what is placed on it. `make(shard)` makes a shard as `own_shard` wants it."""
 
-    `make(shard)` makes a shard as `own_shard` wants it.
-    """
-    reconciler = _Reconciler(node, name, make, world, listener, directory, journal)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(reconciler.be_member)
-        nursery.start_soon(_report, node, name, world, bus)
-        await reconciler.run(nursery)
-
-
-class _Reconciler:
     def __init__(
         self,
         node: Node,
         name: str,
         make: Callable[[int], MakeShard],
+        *,
         world: str,
         listener: Listener,
+        bus: Bus,
         directory: Directory,
         journal: Journal,
     ) -> None:
@@ -118,13 +101,41 @@ class _Reconciler:
         self._make = make
         self._world = world
         self._listener = listener
+        self._bus = bus
         self._directory = directory
         self._journal = journal
         self._busy: set[int] = set()
         self._broken: set[int] = set()
+        self._membership = trio.CancelScope()
+        self._leaving = False
 
-    async def be_member(self) -> None:
+    async def run(self) -> None:
+        """Be a member of the world until cancelled; then nothing is left running."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._be_member)
+            nursery.start_soon(self._report)
+            await self._follow(nursery)
+
+    async def leave(self) -> None:
+        """Be no member any more, and hand over every shard as it is placed elsewhere.
+
+        What nobody takes in time is given up all the same.
+        """
+        self._leaving = True
+        self._membership.cancel()
+        with trio.move_on_after(PLACED_S):
+            while self._node.shards:
+                await self._listener.wait()
+        for shard in sorted(self._node.shards.keys() - self._busy):
+            self._busy.add(shard)
+            await self._give(shard)
+
+    async def _be_member(self) -> None:
         """Hold the lease by which the coordinator knows this node."""
+        with self._membership:
+            await self._hold_membership()
+
+    async def _hold_membership(self) -> None:
         lease_name = f"{self._world}.{NODE_PREFIX}{self._name}"
         while True:
             lease = await self._directory.acquire(lease_name, b"", TTL_S)
@@ -141,12 +152,12 @@ class _Reconciler:
                 with trio.CancelScope(shield=True), trio.move_on_after(1):
                     await lease.release()
 
-    async def run(self, nursery: trio.Nursery) -> None:
-        """Follow the beacons."""
+    async def _follow(self, nursery: trio.Nursery) -> None:
         beacon = await self._listener.first()
         while True:
             mine = beacon.plan.of(self._name)
-            for shard in sorted(mine - self._node.shards.keys() - self._busy - self._broken):
+            wanted = frozenset[int]() if self._leaving else mine
+            for shard in sorted(wanted - self._node.shards.keys() - self._busy - self._broken):
                 self._busy.add(shard)
                 nursery.start_soon(self._take, shard)
             for shard in sorted(self._node.shards.keys() - mine - self._busy):
@@ -156,6 +167,8 @@ class _Reconciler:
 
     def _is_mine(self, shard: int) -> bool:
         newest = self._listener.newest
+        if self._leaving:
+            return False
         return newest is not None and newest.plan.nodes.get(shard) == self._name
 
     async def _take(self, shard: int) -> None:
@@ -193,12 +206,10 @@ class _Reconciler:
         finally:
             self._busy.discard(shard)
 
-
-async def _report(node: Node, name: str, world: str, bus: Bus) -> None:
-    hz = node.schedule.hz
-    while True:
-        costs = {shard: cost * hz for shard, cost in node.costs_s.items()}
-        bus.publish(
-            report_subject(world, name), Report(node=name, tick=node.tick, costs=costs).encode()
-        )
-        await trio.sleep(REPORT_S)
+    async def _report(self) -> None:
+        node = self._node
+        while True:
+            costs = {shard: cost * node.schedule.hz for shard, cost in node.costs_s.items()}
+            report = Report(node=self._name, tick=node.tick, costs=costs)
+            self._bus.publish(report_subject(self._world, self._name), report.encode())
+            await trio.sleep(REPORT_S)

@@ -37,6 +37,7 @@ from server.shard.handoff import Departure, Handoff
 from server.shard.inbox import Inbox, Taken
 from server.shard.mail import (
     Mail,
+    Remind,
     Resync,
     Resynced,
     frame_subject,
@@ -54,6 +55,7 @@ from server.shard.replication import Replication
 from server.shard.saved import Saved
 from server.shard.schedule import FULL_SPEED
 from server.shard.sessions import Session, SessionTable
+from server.shard.showing import Showing
 from sim.engine import Export, InputIn, TickInput, TickOutput
 from sim.game import Game
 from sim.ghosts import Ghosts as GhostColumns
@@ -124,6 +126,7 @@ class Shard:
             newsroom=self._newsroom,
             counting=self._counting,
         )
+        self._checkpoint_turn = self._turn(self.world.tick)
         if kept is not None:
             self._recall.load(kept)
 
@@ -171,7 +174,6 @@ class Shard:
             if parcel.session is not None:
                 session = Session.from_data(parcel.session, tick)
                 session.hop += 1
-                self._newsroom.arrived(session)
                 self._desk.arrived(session)
         for arrival in arrived:
             if isinstance(arrival.parcel, CommandParcel):
@@ -222,11 +224,23 @@ class Shard:
                 self.sessions.bind(session, entity)
         for session in asked.joins:
             self._desk.entered(session)
-        for session in asked.returned:
-            self._newsroom.tell_again(session, tick)
+        self._remind(tick, asked)
         if self._counting is not None:
             self._counting.note(output.created, output.destroyed)
         self._newsroom.report(tick, output.events, output.scores)
+
+    def _remind(self, tick: int, asked: Asked) -> None:
+        """Tell again what players may have missed; the other shards have told them things, too."""
+        back = [
+            Remind(session.entity, session.centre, session.radius_class)
+            for session in asked.returned
+            if session.entity and session.centre >= 0
+        ]
+        if back:
+            mail = Mail(shard_sender(self.id), tuple(back)).encode()
+            for shard in self.sources:
+                self._bus.publish(inbox_subject(self.config.world, shard), mail)
+        self._newsroom.tell_again([*back, *asked.reminders], tick)
 
     def _publish(self, tick: int, asked: Asked) -> list[Export]:
         exports = [self.world.export(kind) for kind in self._kinds]
@@ -259,7 +273,7 @@ class Shard:
     def _cut(self, tick: int, exports: Sequence[Export]) -> list[Departure]:
         if self._durability.lag_ticks > limits.HANDOFF_LAG_TICKS:
             return []  # the journal is not accepting: nobody may be between two shards for long
-        departures, batches = self._handoff.cut(tick, exports, self._newsroom)
+        departures, batches = self._handoff.cut(tick, exports)
         if self._region:
             self._ghosts.linger(batches)
         for departure in departures:
@@ -306,10 +320,15 @@ class Shard:
 
     def _due(self, tick: int) -> bytes | None:
         """The checkpoint of this tick, if it leaves one. Shards of a node take turns."""
-        every = self.config.checkpoint_every
-        if not every or (tick + self.id * every // 4) % every:
+        if not self.config.checkpoint_every or self._turn(tick) == self._checkpoint_turn:
             return None
+        self._checkpoint_turn = self._turn(tick)
         return self.checkpoint()
+
+    def _turn(self, tick: int) -> int:
+        """Which checkpoint's time it is. A tick may be skipped, so being due is no single tick."""
+        every = self.config.checkpoint_every
+        return (tick + self.id * every // 4) // every if every else 0
 
     # --- recovery --------------------------------------------------------------------------------
 
@@ -325,6 +344,13 @@ class Shard:
         Raises DivergenceError if it leads elsewhere than it did.
         """
         return self._recall.replay(record)
+
+    def be_shown(self) -> Showing:
+        """From now on `replay` keeps what the frames need that this makes."""
+        self._recall.showing = Showing(
+            self.world, self._bus, self._handoff, self._newsroom, self._replication, self._framer
+        )
+        return self._recall.showing
 
     def go_on(self) -> None:
         """Nothing more is replayed: the next thing is a tick."""

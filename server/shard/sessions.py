@@ -32,7 +32,6 @@ class Session:
 
     `centre` is the cell that its interest is centred on, -1 before the first frame, and
     `radius_class` says how far it reaches; `lost_at` is the tick at which its link was lost.
-    `told` are the durable events that travel with it from one shard to another.
     """
 
     id: int
@@ -45,7 +44,6 @@ class Session:
     hop: int = 0
     centre: int = -1
     radius_class: int = 0
-    told: list[Any] = attrs.field(factory=list)
     lost_at: int | None = None
     inputs: InputBuffer = attrs.field(factory=InputBuffer)
 
@@ -68,7 +66,6 @@ class Session:
             self.hop,
             self.centre,
             self.radius_class,
-            self.told,
             waited,
             self.inputs.to_data(),
         ]

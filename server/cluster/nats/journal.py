@@ -13,7 +13,7 @@ the same may be tried again.
 Must not know: what records and checkpoints say.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from secrets import token_hex
 
 import trio
@@ -174,25 +174,25 @@ class NatsJournal:
 
     # --- reading ---------------------------------------------------------------------------------
 
-    async def read(self, shard: int, after: int) -> AsyncIterator[Record]:
+    async def read(self, shard: int, after: int) -> list[Record]:
         """All records of `shard` with a position above `after` that are kept, in order.
 
         What is appended while it reads is left for the next time.
         """
+        records: list[Record] = []
         after = max(after, self._trimmed.get(shard, 0))
         stream = self._names.journal(shard)
         state = await self._jetstream.state(stream)
         if state is None or not state.messages or state.last <= after:
-            return
+            return records
         reader = RecordReader()
         pull = Pull(self._jetstream, stream, after=after)
         while pull.after < state.last:
             for stored in await pull.next():
-                if stored.sequence > state.last:
-                    return
-                record = reader.read(stored)
+                record = reader.read(stored) if stored.sequence <= state.last else None
                 if record is not None:
-                    yield record
+                    records.append(record)
+        return records
 
     def follow(self, source: int, to: int, after: int) -> "NatsFollower":
         """The outs of `source` for `to` above position `after`, those to come included."""

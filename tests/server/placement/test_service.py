@@ -16,7 +16,7 @@ from server.cluster.bus import MemoryBus
 from server.cluster.directory import MemoryDirectory
 from server.cluster.journal import MemoryJournal
 from server.placement.coordinator import RECORD, Founding, RecordError, run_coordinator
-from server.placement.reconciler import Listener, run_reconciler
+from server.placement.reconciler import Listener, Reconciler
 from server.placement.words import Beacon, Report, WordError
 from server.shard.census import Tally, tally
 from server.shard.host import Shard, ShardConfig
@@ -35,6 +35,7 @@ class Member:
     name: str
     scope: trio.CancelScope
     node: Node
+    reconciler: Reconciler
 
     @property
     def shards(self) -> set[int]:
@@ -101,18 +102,11 @@ class Setting:
                         stopwatch=trio.current_time,
                     )
                 )
-                nursery.start_soon(
-                    partial(
-                        run_reconciler,
-                        node,
-                        name,
-                        self._make,
-                        listener=listener,
-                        bus=self.bus,
-                        **on,
-                    )
+                reconciler = Reconciler(
+                    node, name, self._make, listener=listener, bus=self.bus, **on
                 )
-                task_status.started(Member(name, scope, node))
+                nursery.start_soon(reconciler.run)
+                task_status.started(Member(name, scope, node, reconciler))
 
     def _make(self, shard: int) -> Callable[[int, bytes | None], Shard]:
         def make(epoch: int, saved: bytes | None) -> Shard:
@@ -220,6 +214,23 @@ async def test_whoever_dies_is_followed_within_five_seconds(
         assert given.homes() == {"c": {0, 1, 2, 3}}
         assert_sound(given)
         assert given.tally().crossings > 2
+
+
+async def test_a_node_that_leaves_hands_its_shards_over(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with setting() as given:
+        await given.start("a")
+        await given.start("b")
+        await given.wait(lambda: sorted(map(len, given.homes().values())) == [2, 2], 60)
+        await trio.sleep(2)
+        given.published()
+        await given.members["a"].reconciler.leave()
+        await given.wait(lambda: given.homes() == {"a": set(), "b": {0, 1, 2, 3}})
+        await trio.sleep(1)
+        for frames in given.published().values():
+            gaps = [after - before for (_, before), (_, after) in pairwise(frames)]
+            assert max(gaps) <= 20, "nobody waits for a lease to run out"
 
 
 async def test_the_world_goes_on_where_it_was_after_all_were_away(

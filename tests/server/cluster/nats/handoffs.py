@@ -72,7 +72,7 @@ class State:
 
 async def recall(engine: Engine, shard: int) -> State:
     state = State.new(shard)
-    state.replay([record async for record in engine.journal.read(shard, 0)])
+    state.replay(await engine.journal.read(shard, 0))
     return state
 
 

@@ -60,7 +60,7 @@ async def test_of_those_who_append_at_one_place_one_wins(nats_server: NatsServer
             for worker in group.all
             for fact in worker.all_told("appended")
         }
-        stored = {each.position: each.id async for each in engine.journal.read(1, 0)}
+        stored = {each.position: each.id for each in await engine.journal.read(1, 0)}
     assert any(refused), "there was no race"
     assert len(told) == rounds * count, "no position was given twice"
     assert stored == told, "what was told to be appended is there, and nothing else"
@@ -96,7 +96,7 @@ async def test_a_paused_owner_is_fenced_whatever_it_believes(nats_server: NatsSe
         assert fenced["epoch"] == first["epoch"]
         assert second["epoch"] > first["epoch"]
     async with open_engine(EngineSettings(urls=(nats_server.url,)), name) as engine:
-        epochs = [int(each.id.split(".")[0]) async for each in engine.journal.read(1, 0)]
+        epochs = [int(each.id.split(".")[0]) for each in await engine.journal.read(1, 0)]
     assert epochs == sorted(epochs), "the former owner wrote behind its successor's claim"
     assert {first["epoch"], second["epoch"]} <= set(epochs)
 

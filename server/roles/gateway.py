@@ -1,0 +1,93 @@
+"""`shoal gateway`: a process that holds client links and simulates nothing.
+
+On SIGTERM it sends its clients elsewhere, a few at a time, so that they do not all come at once.
+"""
+
+import secrets
+from functools import partial
+
+import attrs
+import structlog
+import trio
+
+from protocol.errors import CloseCode
+from protocol.geometry import Geometry
+from server.cluster.nats.settings import EngineSettings
+from server.crowd import BOTS_ACTION, NO_BOTS
+from server.games import load_game
+from server.gateway.service import RunningGateway, run_gateway
+from server.making import gateway_config, listen_config
+from server.net.binding import authority
+from server.net.listen import listen
+from server.net.pages import Pages
+from server.observe.garbage import few_collections
+from server.observe.logs import configure_logs
+from server.page import load_pages
+from server.roles.world import first_beacon, join_world, schedule_of
+from server.settings import Settings
+from server.signals import run_until_signalled
+from sim import Game
+
+__all__ = ["GatewayRole", "gateway_forever", "run_gateway_role"]
+
+_log = structlog.get_logger(__name__)
+
+
+@attrs.frozen(eq=False)
+class GatewayRole:
+    """A gateway of a world, for those who watch it and those who end it."""
+
+    gateway: RunningGateway
+    url: str
+    drain_s: float
+
+    async def shut_down(self, reason: str) -> None:
+        """Send everybody elsewhere within `drain_s`, and end."""
+        await self.gateway.shut_down(deadline_s=self.drain_s, code=CloseCode.RESTART, reason=reason)
+
+
+async def run_gateway_role(
+    game: Game,
+    settings: Settings,
+    engine_settings: EngineSettings,
+    *,
+    pages: Pages | None = None,
+    task_status: trio.TaskStatus[GatewayRole] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Be a gateway until shut down or cancelled.
+
+    Error handling: EngineError without an engine, NoWorldError when nobody runs the world on it,
+    RecordError when it holds another one, ListenError when the address cannot be had.
+    """
+    name = f"gateway-{secrets.token_hex(4)}"
+    async with join_world(game, settings, engine_settings, name=name) as member:
+        beacon = await first_beacon(member, settings)
+        geometry = Geometry.from_data(beacon.geometry)
+        config = gateway_config(name, member.schema, geometry, settings)
+        entrance = partial(
+            listen, host=settings.host, port=settings.port, config=listen_config(settings, pages)
+        )
+        with few_collections():
+            async with trio.open_nursery() as nursery:
+                gateway = await nursery.start(
+                    partial(
+                        run_gateway,
+                        config,
+                        bus=member.engine.bus,
+                        schedule=schedule_of(beacon),
+                        listen=entrance,
+                    )
+                )
+                url = f"ws://{authority(settings.host, gateway.port)}"
+                _log.info("gateway", name=name, world=settings.world, url=url)
+                task_status.started(GatewayRole(gateway, url, settings.drain_s))
+                await gateway.wait_stopped()
+                nursery.cancel_scope.cancel()
+
+
+def gateway_forever(game_name: str, settings: Settings, engine_settings: EngineSettings) -> None:
+    """Be a gateway until a signal ends it."""
+    configure_logs(settings.log_level, settings.log_format)
+    pages = load_pages(settings, {BOTS_ACTION: NO_BOTS}) if settings.page else None
+    role = partial(run_gateway_role, load_game(game_name), settings, engine_settings, pages=pages)
+    trio.run(run_until_signalled, role)

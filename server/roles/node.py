@@ -1,0 +1,132 @@
+"""`shoal node`: a process that runs whatever shards are placed on it, and may coordinate.
+
+On SIGTERM it leaves the world in order: it is no member any more, so that its shards are placed
+elsewhere, and gives each of them up after a tick, with a checkpoint.
+"""
+
+import secrets
+import socket
+import time
+from functools import partial
+
+import attrs
+import structlog
+import trio
+
+from protocol.geometry import Geometry
+from server.cluster.nats.settings import EngineSettings
+from server.games import load_game
+from server.making import ShardMaker
+from server.observe.garbage import Garbage, few_collections
+from server.observe.logs import configure_logs
+from server.placement.coordinator import run_coordinator
+from server.placement.reconciler import Reconciler
+from server.process import GARBAGE_EVERY_TICKS
+from server.roles.world import first_beacon, join_world, schedule_of
+from server.settings import Settings
+from server.shard.service import Node, run_node
+from server.signals import run_until_signalled
+from sim import Game
+
+__all__ = ["RunningNode", "node_forever", "run_node_role"]
+
+_log = structlog.get_logger(__name__)
+
+
+@attrs.frozen(eq=False)
+class RunningNode:
+    """A node of a world, for those who watch it and those who end it."""
+
+    name: str
+    node: Node
+    reconciler: Reconciler
+
+    async def shut_down(self, reason: str) -> None:
+        """Hand everything over and leave."""
+        _log.info("leaving", node=self.name, reason=reason, shards=sorted(self.node.shards))
+        await self.reconciler.leave()
+        self.node.stop()
+        await self.node.wait_ended()
+
+
+async def run_node_role(
+    game: Game,
+    settings: Settings,
+    engine_settings: EngineSettings,
+    name: str,
+    *,
+    counting: bool = False,
+    task_status: trio.TaskStatus[RunningNode] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Be the node `name` until shut down or cancelled.
+
+    Error handling: EngineError without an engine, RecordError when it holds another world.
+    """
+    async with join_world(game, settings, engine_settings, name=f"node {name}") as member:
+        engine, world = member.engine, settings.world
+        garbage = Garbage()
+
+        def ticked(tick: int) -> None:
+            if tick % GARBAGE_EVERY_TICKS == 0:
+                garbage.consider(ended=0, open_=0)
+
+        with few_collections():
+            async with trio.open_nursery() as nursery:
+                coordinate = partial(
+                    run_coordinator,
+                    world=world,
+                    bus=engine.bus,
+                    directory=engine.directory,
+                    journal=engine.journal,
+                    wall=time.time,
+                )
+                nursery.start_soon(coordinate, name, member.founding)
+                beacon = await first_beacon(member, settings)
+                node = await nursery.start(
+                    partial(
+                        run_node,
+                        (),
+                        journal=engine.journal,
+                        schedule=schedule_of(beacon),
+                        on_tick=ticked,
+                    )
+                )
+                maker = ShardMaker(
+                    game=game,
+                    schema=member.schema,
+                    geometry=Geometry.from_data(beacon.geometry),
+                    bus=engine.bus,
+                    settings=settings,
+                    kept=True,
+                    counting=counting,
+                )
+                reconciler = Reconciler(
+                    node,
+                    name,
+                    maker.of,
+                    world=world,
+                    listener=member.listener,
+                    bus=engine.bus,
+                    directory=engine.directory,
+                    journal=engine.journal,
+                )
+                nursery.start_soon(reconciler.run)
+                _log.info("node", name=name, world=world, game=game.name, hz=beacon.hz)
+                task_status.started(RunningNode(name, node, reconciler))
+                await node.wait_ended()
+                nursery.cancel_scope.cancel()
+
+
+def node_forever(
+    game_name: str, settings: Settings, engine_settings: EngineSettings, name: str
+) -> None:
+    """Be a node until a signal ends it; without a `name` it gets one of its own."""
+    configure_logs(settings.log_level, settings.log_format)
+    role = partial(
+        run_node_role,
+        load_game(game_name),
+        settings,
+        engine_settings,
+        name or f"{socket.gethostname()}-{secrets.token_hex(3)}",
+    )
+    trio.run(run_until_signalled, role)
