@@ -18,6 +18,7 @@ tried again. Any other error is a bug or a broken journal and ends the node.
 import math
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -303,7 +304,7 @@ class _Keeper:
             covered = self._keep.position if checkpoints else None
             upto = self._writer.trimmable(self.shard.acknowledged, covered)
             if upto is not None:
-                await self._journal.trim(self.shard.id, upto)
+                await self._trim(upto)
 
     def _with_waiting(self, first: Commit) -> list[Commit]:
         """All commits that wait, up to one that leaves a checkpoint: a slow disk is asked once.
@@ -333,6 +334,10 @@ class _Keeper:
                     _log.info("the journal goes on", shard=self.shard.id)
                 self.shard.committed(commits[-1].tick)
                 return commits
+
+    async def _trim(self, upto: int) -> None:
+        with suppress(JournalUnavailable):  # a later one forgets this much, too
+            await self._journal.trim(self.shard.id, upto)
 
     async def _renew(self) -> None:
         while math.isfinite(self._lease.deadline):
