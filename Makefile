@@ -6,10 +6,13 @@ PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 # What `make develop` adds; tests that need another extra are skipped without it.
 EXTRAS ?= test,check,window,cluster
 PACKAGES := protocol sim server client_demo
+# How often `make crash` kills the server, and who plays meanwhile.
+KILLS ?= 20
+BOTS ?= 100
 
 .DEFAULT_GOAL := help
 .PHONY: help install develop demo test test-slow coverage check bench bench-peer bench-full \
-        constraints clean
+        crash constraints clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -43,6 +46,10 @@ bench: develop ## what a tick, the wire, a connection and 200 clients cost; hits
 	$(RUN)/python -m benchmarks.smoothness --profile average --no-peer
 	$(RUN)/python -m benchmarks.connections --json
 	$(RUN)/python -m benchmarks.interest --clients 200
+	$(RUN)/python -m benchmarks.journal
+
+crash: develop ## kill a real server KILLS times while BOTS play, and prove that nothing is lost
+	$(RUN)/python -m benchmarks.crash --kills $(KILLS) --bots $(BOTS)
 
 bench-peer: develop ## Shoal and Colyseus side by side: cost, bytes, and the most that each holds
 	$(RUN)/python -m benchmarks.interest --clients 400 --against colyseus
