@@ -25,35 +25,13 @@ from protocol.messages import Message, Role
 from protocol.playback import Playback, Shown
 from protocol.replica import Changes, Replica
 from protocol.schema import Schema
+from protocol.totals import ClientStatistics
 
 __all__ = ["Client", "ClientStatistics", "Event"]
 
 ACK_EVERY_S: Final = 0.25
 PING_EVERY_S: Final = 1.0
 RESYNC_EVERY_S: Final = 1.0
-
-
-@attrs.frozen(kw_only=True)
-class ClientStatistics:
-    """Totals since the client was made. Round trip and delay are in seconds.
-
-    `inputs_lost` are inputs that had taken effect and that a crash of the server undid.
-    """
-
-    bytes_received: int
-    messages_received: int
-    snapshots: int
-    crc_checks: int
-    mismatches: int
-    inputs: int
-    inputs_lost: int
-    events: int
-    resumes: int
-    corrections: int
-    rubber_bands: int
-    round_trip_s: float
-    view_age_s: float
-    stalls: int
 
 
 class Client:

@@ -7,6 +7,7 @@ Errors that a person can mend are one line on standard error and exit code 2.
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,10 @@ _DEFAULTS = Settings()
 _ENGINE_DEFAULTS = EngineSettings()
 
 
+class ExtraMissingError(Exception):
+    """A command needs a part of the installation that is optional."""
+
+
 class ConfigNotFoundError(Exception):
     """The settings file that was named is not there."""
 
@@ -40,6 +45,7 @@ _MENDABLE = (
     ListenError,
     PagesError,
     ConfigNotFoundError,
+    ExtraMissingError,
     JournalError,
     RecordingError,
     EngineError,
@@ -202,6 +208,7 @@ def node(
     name
         What the node is called; by default this machine's name and a number.
     """
+    _check_engine_client()
     from server.roles.node import node_forever  # noqa: PLC0415 - --help stays fast
 
     node_forever(game, settings, engine, name)
@@ -221,6 +228,7 @@ def gateway(
     game
         The game, as module:variable; the current folder is searched too.
     """
+    _check_engine_client()
     from server.roles.gateway import gateway_forever  # noqa: PLC0415 - --help stays fast
 
     gateway_forever(game, settings, engine)
@@ -266,6 +274,14 @@ def demo(
         json_line=json,
         open_page=open_,
     )
+
+
+def _check_engine_client() -> None:
+    """Raise ExtraMissingError unless what talks to the engine is installed."""
+    if any(find_spec(name) is None for name in ("nats", "trio_asyncio")):
+        raise ExtraMissingError(
+            "many processes need the extra 'cluster': pip install 'shoal[cluster]'"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -73,6 +73,7 @@ def open_recording(source: Path, game_name: str | None) -> tuple[Recording, Game
 
 def record_store(target: Path, source: Path, game_name: str) -> None:
     """Write what the store in a folder still holds into a file. Raises as `open_recording`."""
+    configure_logs("warning", "auto")
     recording, _ = open_recording(source, game_name)
     try:
         with target.open("xb") as file:
@@ -86,6 +87,7 @@ def record_store(target: Path, source: Path, game_name: str) -> None:
 
 def run_verify(source: Path, game_name: str | None, *, json_line: bool) -> None:
     """Verify a recording and say so in a line; the process ends with 1 if it diverges."""
+    configure_logs("warning", "auto")
     recording, game = open_recording(source, game_name)
     if recording.shortfall:
         print(f"shoal: {recording.shortfall}", file=sys.stderr)

@@ -24,6 +24,7 @@ from protocol.schema import Schema
 from server.cluster.seams import Bus
 from server.shard import limits
 from server.shard.arrivals import Arrival, Arrivals, Progress
+from server.shard.bookkeeping import Bookkeeper, Happened
 from server.shard.census import Census, Counting
 from server.shard.commands import Commands
 from server.shard.commit import Commit
@@ -50,7 +51,7 @@ from server.shard.outbox import CommandParcel, EntityParcel, Out, Outbox
 from server.shard.players import Players
 from server.shard.post import Post
 from server.shard.recall import Recall
-from server.shard.record import TickRecord, pack_digests
+from server.shard.record import TickRecord
 from server.shard.replication import Replication
 from server.shard.saved import Saved
 from server.shard.schedule import FULL_SPEED
@@ -113,8 +114,6 @@ class Shard:
         self._durability = Durability()
         self._ghost_count = 0
         self._frame_bytes = 0
-        self._record_bytes = 0
-        self._checkpoint_bytes = 0
         self._recall = Recall(
             self.world,
             sessions=self.sessions,
@@ -126,7 +125,15 @@ class Shard:
             newsroom=self._newsroom,
             counting=self._counting,
         )
-        self._checkpoint_turn = self._turn(self.world.tick)
+        self._books = Bookkeeper(
+            self.world,
+            config,
+            outbox=self._outbox,
+            arrivals=self._arrivals,
+            sessions=self.sessions,
+            recall=self._recall,
+            durability=self._durability,
+        )
         if kept is not None:
             self._recall.load(kept)
 
@@ -142,13 +149,13 @@ class Shard:
         self._queued.clear()
         coming = self._receive(tick, arrived)
         asked = self._read(tick, taken)
-        inputs, applied = self._inputs(tick)
+        inputs, applied = self.sessions.take_inputs(tick, self._once)
         given = TickInput(
             tick,
             self.world.step + 1,
             joins=[(session.id, session.name) for session in asked.joins],
             leaves=asked.leaves,
-            inputs=inputs,
+            inputs=[InputIn(number, due.kind, due.values, due.view) for number, due in inputs],
             commands=self._commands.take(),
             arrivals=[(parcel.body, tick - parcel.tick) for parcel in coming.values()],
             ghosts=self._ghost_columns(tick, coming),
@@ -159,7 +166,7 @@ class Shard:
         departures = self._cut(tick, exports)
         for command in output.commands:
             self._commands.send(*command)
-        self._leave_commit(given, arrived, departures, asked, applied)
+        self._books.leave_commit(Happened(given, arrived, departures, asked.leaves, applied))
         self._post.flush(tick)
 
     def _receive(self, tick: int, arrived: Sequence[Arrival]) -> dict[int, EntityParcel]:
@@ -190,20 +197,6 @@ class Shard:
         for mail in taken.mail:
             self._desk.take(mail)
         return self._desk.close()
-
-    def _inputs(self, tick: int) -> tuple[list[InputIn], list[tuple[int, int]]]:
-        """The inputs of this tick, and (session, newest applied) where that changed."""
-        inputs: list[InputIn] = []
-        applied: list[tuple[int, int]] = []
-        for session in self.sessions.waiting():
-            number, waiting = session.id, session.inputs
-            due = waiting.take(tick, self._once)
-            if due:
-                for _, _, view, kind, values in due:
-                    inputs.append(InputIn(number, kind, values, view))
-                applied.append((number, waiting.applied))
-                self.sessions.note_applied(session)
-        return inputs, applied
 
     def _ghost_columns(self, tick: int, coming: Mapping[int, EntityParcel]) -> list[GhostColumns]:
         if not self._region:
@@ -281,62 +274,11 @@ class Shard:
                 self._desk.moved(departure.session, departure.to, tick)
         return departures
 
-    def _leave_commit(
-        self,
-        given: TickInput,
-        arrived: Sequence[Arrival],
-        departures: Sequence[Departure],
-        asked: Asked,
-        applied: Sequence[tuple[int, int]],
-    ) -> None:
-        tick = given.tick
-        sources = {arrival.source for arrival in arrived}
-        progress = {source: self._arrivals.progress[source] for source in sorted(sources)}
-        record = TickRecord(
-            tick=tick,
-            step=given.step,
-            tree_version=self.config.geometry.version,
-            game=self.game.code,
-            tick_input=given.to_bytes(),
-            departures=tuple(departure.to_data() for departure in departures),
-            letters=self._outbox.letters,
-            progress=progress,
-            sessions=tuple(session.to_data(tick) for session in self.sessions.take_touched()),
-            ended=tuple(asked.leaves),
-            applied=tuple(applied),
-            digests=self._digests(tick),
-        ).encode()
-        self._record_bytes = len(record)
-        outs = self._outbox.finish()
-        numbers = {out.to: self._outbox.numbers[out.to] for out in outs}
-        taken = {source: at.number for source, at in progress.items()}
-        if tick % limits.TAKEN_EVERY_TICKS == 0:  # the bus may have lost what we said before
-            taken = {source: at.number for source, at in self._arrivals.progress.items()}
-        self._durability.leave(Commit(tick, record, outs, numbers, self._due(tick)), taken)
-
-    def _digests(self, tick: int) -> bytes:
-        every = self.config.digests_every
-        return pack_digests(self.world.digests()) if every and tick % every == 0 else b""
-
-    def _due(self, tick: int) -> bytes | None:
-        """The checkpoint of this tick, if it leaves one. Shards of a node take turns."""
-        if not self.config.checkpoint_every or self._turn(tick) == self._checkpoint_turn:
-            return None
-        self._checkpoint_turn = self._turn(tick)
-        return self.checkpoint()
-
-    def _turn(self, tick: int) -> int:
-        """Which checkpoint's time it is. A tick may be skipped, so being due is no single tick."""
-        every = self.config.checkpoint_every
-        return (tick + self.id * every // 4) // every if every else 0
-
     # --- recovery --------------------------------------------------------------------------------
 
     def checkpoint(self) -> bytes:
         """Everything that the ticks to come depend on, as it is after the newest one."""
-        data = self._recall.save(self.game, self.config.geometry.version).encode()
-        self._checkpoint_bytes = len(data)
-        return data
+        return self._books.checkpoint()
 
     def replay(self, record: TickRecord) -> tuple[Out, ...]:
         """Take a recorded step again, before the first tick; the outs that it made.
@@ -428,15 +370,7 @@ class Shard:
         """Who is where after the newest tick. Raises RuntimeError unless configured to count."""
         if self._counting is None:
             raise RuntimeError("this shard does not count: ShardConfig(counting=True)")
-        return Census(
-            shard=self.id,
-            tick=self.world.tick,
-            created=frozenset(self._counting.created),
-            destroyed=frozenset(self._counting.destroyed),
-            owned=frozenset(self.world.owned_ids()),
-            in_transit=frozenset(self._outbox.in_transit()),
-            crossings=self._outbox.sent_entities,
-        )
+        return self._counting.census(self.id, self.world, self._outbox)
 
     def statistics(self) -> ShardStatistics:
         """The shard after its newest tick."""
@@ -451,8 +385,8 @@ class Shard:
             crossings=self._outbox.sent_entities,
             journal_lag_ticks=self._durability.lag_ticks,
             frame_bytes=self._frame_bytes,
-            record_bytes=self._record_bytes,
-            checkpoint_bytes=self._checkpoint_bytes,
+            record_bytes=self._books.record_bytes,
+            checkpoint_bytes=self._books.checkpoint_bytes,
             duplicates=self._arrivals.duplicates,
             undeliverable=self._commands.undeliverable,
             malformed=self._inbox.malformed,

@@ -15,7 +15,7 @@ from server.shard.schedule import Schedule
 from server.shard.service import own_shard, run_node
 from server.store.errors import StoreMismatch
 from server.store.folder import open_store
-from server.store.journal import StoreJournal
+from server.store.log import SEGMENT_BYTES
 from tests.server.shard.conftest import Cluster, make_game
 
 
@@ -25,6 +25,7 @@ class Kept:
 
     folder: object
     cluster: Cluster
+    segment_bytes: int = SEGMENT_BYTES
     shards: dict[int, Shard] = attrs.field(factory=dict)
 
     @property
@@ -33,7 +34,13 @@ class Kept:
         return {"world": "w", "game": "balls", "seed": 7, "hz": 20, "geometry": geometry}
 
     async def run(self, seconds: float, while_running=None) -> None:
-        async with open_store(self.folder, self.identity, pytest.fail, durable=False) as journal:
+        async with open_store(
+            self.folder,
+            self.identity,
+            pytest.fail,
+            durable=False,
+            segment_bytes=self.segment_bytes,
+        ) as journal:
             epoch = max((journal.epoch(shard) for shard in journal.shards), default=0)
             directory = MemoryDirectory(trio.current_time, epoch)
             geometry = self.cluster.geometry
@@ -102,11 +109,8 @@ async def test_a_short_life_is_there_from_the_beginning(kept, autojump_clock) ->
     assert listing(kept.folder) == before
 
 
-async def test_a_long_life_is_there_from_the_older_checkpoint_on(
-    kept, autojump_clock, monkeypatch
-) -> None:
-    small = partial(StoreJournal.open, segment_bytes=30_000)
-    monkeypatch.setattr(StoreJournal, "open", small)
+async def test_a_long_life_is_there_from_the_older_checkpoint_on(kept, autojump_clock) -> None:
+    kept.segment_bytes = 30_000
     await kept.run(6)
     await kept.run(6)  # it was restarted in between
     recording = await recording_of_store(kept.folder, "m:g", kept.cluster.game)

@@ -140,7 +140,7 @@ async def test_after_a_change_of_code_those_who_came_are_here(
     players = [{s.id for s in shard.sessions} for shard in cluster.shards]
     for place, shard in enumerate(list(cluster.shards)):
         changed = make_cluster(balls=20).game
-        changed.__dict__["code"] = "other"
+        changed._code = "other"
         claimed = records.claim_nowait(shard.id, 2)
 
         def make(saved: bytes | None, shard: Shard = shard, game: Any = changed) -> Shard:
@@ -152,7 +152,9 @@ async def test_after_a_change_of_code_those_who_came_are_here(
         assert {session.id for session in found.shard.sessions} == players[place]
         entities = [session.entity for session in found.shard.sessions]
         assert all(found.shard.world.get(entity) is not None for entity in entities)
-        assert set(found.shard.world.owned_ids()) == owned[place]
+        here = set(found.shard.world.owned_ids())
+        assert len(here) == len(owned[place])
+        assert len(here - owned[place]) <= len(entities), "only who joined since may be renamed"
     play(cluster, 20)
     tally = cluster.tally()
     assert tally.duplicated == frozenset()
