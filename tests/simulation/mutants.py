@@ -22,6 +22,7 @@ from server.shard.arrivals import Arrival, Arrivals, Progress
 from server.shard.commands import Commands
 from server.shard.commit import Writer
 from server.shard.desk import Desk
+from server.shard.handoff import Handoff
 from server.shard.inputs import InputBuffer
 from server.shard.newsroom import Newsroom
 from server.shard.outbox import read_parcel
@@ -98,27 +99,6 @@ _plant(
 )
 
 
-def _outs_early(self: StoreJournal, source: int, to: int, after: int) -> list[Any]:
-    stream = self._stream(source)
-    waiting = [record for record, _, _ in stream.waiting if record.position > after]
-    return [record for record in [*self._kept(source, after), *waiting] if record.to == to]
-
-
-def _put_and_tell(self: StoreJournal, shard: int, stream: _Stream, draft: Draft) -> None:
-    _put(self, shard, stream, draft)
-    if draft.to is not None and shard in self._news:
-        self._news.pop(shard).set()
-
-
-_put = StoreJournal._put
-_plant(
-    "handoff before commit",
-    "a destination takes an entity before the record of its departure is durable",
-    (StoreJournal, "outs", _outs_early),
-    (StoreJournal, "_put", _put_and_tell),
-)
-
-
 def _outs_first(commit: commits.Commit) -> list[Draft]:
     record, *outs = _drafts(commit)
     return [*outs, record]
@@ -163,6 +143,18 @@ _plant(
 
 
 # --- handoff -------------------------------------------------------------------------------------
+
+
+def _release_at_once(self: Handoff, _: int) -> Any:
+    return _release(self, 1 << 62)
+
+
+_release = Handoff.release
+_plant(
+    "handoff before commit",
+    "a source lets go of who crosses before the record of the departure is durable",
+    (Handoff, "release", _release_at_once),
+)
 
 
 def _offer_anything(self: Arrivals, source: int, position: int, data: bytes) -> bool:
@@ -239,7 +231,7 @@ _plant(
 
 def _apply_again(self: SessionTable) -> None:
     for session in self._sessions.values():
-        session.inputs = InputBuffer(0, session.inputs.applied)
+        session.inputs = InputBuffer()
     self._waiting.clear()
 
 
