@@ -1,4 +1,5 @@
-"""What a browser gets from the game's own port: the files of one folder, and a few actions.
+"""What comes back from the game's own port over plain HTTP: to browsers the files of one folder and
+a few actions, to load balancers how the server does.
 
 The folder is listed and read once, at the start. From then on a path is only a key of a table, so
 no request can lead out of it; and nothing waits for a disk while a world ticks.
@@ -18,6 +19,7 @@ import attrs
 
 from server.net import limits
 from server.net.action import Action, stranger
+from server.net.health import Health
 from server.net.request import Reply, Request, plain
 
 __all__ = ["File", "Pages", "PagesError", "read_folder"]
@@ -83,7 +85,7 @@ def read_folder(folder: Path) -> dict[str, File]:
 
 
 class Pages:
-    """Answers requests: GET and HEAD for `files`, and for `actions` what they do.
+    """Answers requests: GET and HEAD for `files`, for `actions` what they do, and for `health`.
 
     `origins`: pages of these may use the actions besides those that came from here.
     """
@@ -93,16 +95,28 @@ class Pages:
         files: Mapping[str, File],
         actions: Mapping[str, Action] | None = None,
         origins: Collection[str] = (),
+        health: Health | None = None,
     ) -> None:
         self._files = files
+        self._health = health
         self._actions = actions or {}
         self._origins = origins
+
+    def with_health(self, health: Health) -> "Pages":
+        """The same, and `health`."""
+        return Pages(self._files, self._actions, self._origins, health)
+
+    def probes(self, request: Request) -> bool:
+        """Whether it is asked how the server does."""
+        return self._health is not None and self._health.concerns(request)
 
     def answer(self, request: Request) -> Reply:
         """The reply to any request at all."""
         return guarded(self._answer(request), request.header(b"host"))
 
     def _answer(self, request: Request) -> Reply:
+        if self._health is not None and self._health.concerns(request):
+            return self._health.answer(request)
         action = self._actions.get(request.path)
         if action is not None:
             refusal = stranger(request, self._origins) if request.method == "POST" else None
