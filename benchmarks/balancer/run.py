@@ -17,6 +17,7 @@ __all__ = ["Course", "run", "shortcomings"]
 
 RESUMED_S_MAX: Final = 5.0
 UNREADY_S_MAX: Final = 1.0
+END_S_MAX: Final = 5.0  # for a process to end when its gateway has
 STEADY_S: Final = 3.0  # between two events, so that each is measured alone
 PATIENCE_S: Final = 30.0
 SETTLE_S: Final = 60.0  # for the bots to join
@@ -152,7 +153,7 @@ async def _drain(gateway: Program, port: int, course: Course) -> Report:
 
 def shortcomings(report: Report, course: Course) -> list[str]:
     """What is not as it should be."""
-    took_s_max = course.drain_wait_s + course.drain_s + 2.0
+    took_s_max = course.drain_wait_s + course.drain_s + END_S_MAX
     checks = {
         "somebody plays no more": report["bots_playing"] == course.bots,
         "a session was lost": report["rejoins"] == 0,
