@@ -38,7 +38,8 @@ class ShardMaker:
     """Makes the shards of one world.
 
     `kept`: whether their journal outlives this process, so that digests and checkpoints are worth
-    their while. `counting` keeps every entity's id for a census.
+    their while; `recorded`: whether somebody else keeps it, so that digests are. `counting` keeps
+    every entity's id for a census.
     """
 
     game: Game
@@ -47,6 +48,7 @@ class ShardMaker:
     bus: Bus
     settings: Settings
     kept: bool
+    recorded: bool = False
     counting: bool = False
 
     def of(self, shard: int) -> MakeShard:
@@ -64,7 +66,7 @@ class ShardMaker:
             geometry=self.geometry,
             grace_ticks=round(settings.resume_grace_s * hz),
             counting=self.counting,
-            digests_every=1 if self.kept else 0,
+            digests_every=1 if self.kept or self.recorded else 0,
             checkpoint_every=round(settings.checkpoint_every_s * hz) if self.kept else 0,
         )
         return Shard(self.game, self.schema, self.bus, config, saved)
@@ -85,12 +87,16 @@ def gateway_config(
     )
 
 
-def listen_config(settings: Settings, pages: Pages | None, health: Health) -> ListenConfig:
+def listen_config(
+    settings: Settings, pages: Pages | None, health: Health | None = None
+) -> ListenConfig:
     """How the settings let clients in, and what is served besides."""
+    if health is not None:
+        pages = (pages or Pages({})).with_health(health)
     return ListenConfig(
         origins=settings.origins,
         clients_max=settings.clients_max,
         clients_per_address_max=settings.clients_per_address_max,
-        pages=(pages or Pages({})).with_health(health),
+        pages=pages,
         trusted_proxies=settings.trusted_proxies,
     )

@@ -10,6 +10,7 @@ Must not know: connections, HTTP's syntax, what is on the pages.
 import os
 import re
 from collections.abc import Collection, Mapping
+from copy import copy
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -33,6 +34,7 @@ TYPES: Final = {
     ".json": "application/json",
 }
 INDEX: Final = "index.html"
+ACTIONS: Final = "/actions"  # where the page learns which it may use: asking in vain is an error
 
 # Nothing inline, nothing from elsewhere, in no frame. Not every browser takes 'self' for the
 # WebSocket of the same origin, so its addresses are named.
@@ -85,7 +87,8 @@ def read_folder(folder: Path) -> dict[str, File]:
 
 
 class Pages:
-    """Answers requests: GET and HEAD for `files`, for `actions` what they do, and for `health`.
+    """Answers requests: GET and HEAD for `files`, for `actions` what they do, and for `health`. The
+    actions' paths are told at `ACTIONS`.
 
     `origins`: pages of these may use the actions besides those that came from here.
     """
@@ -99,12 +102,16 @@ class Pages:
     ) -> None:
         self._files = files
         self._health = health
-        self._actions = actions or {}
+        told = {"actions": sorted(actions or {})}
+        listing = Action(tell=lambda: told, act=lambda _: (405, told))
+        self._actions = {ACTIONS: listing, **(actions or {})}
         self._origins = origins
 
     def with_health(self, health: Health) -> "Pages":
         """The same, and `health`."""
-        return Pages(self._files, self._actions, self._origins, health)
+        pages = copy(self)
+        pages._health = health  # noqa: SLF001 - it is one of these
+        return pages
 
     def probes(self, request: Request) -> bool:
         """Whether it is asked how the server does."""
