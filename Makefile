@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 # What `make develop` adds; tests that need another extra are skipped without it.
-EXTRAS ?= test,check,window,cluster
+EXTRAS ?= test,check,window,cluster,deploy
 PACKAGES := protocol sim server client_demo
 
 SEEDS ?= 200
@@ -13,8 +13,7 @@ JOBS ?= 2
 
 .DEFAULT_GOAL := help
 .PHONY: help install develop demo test test-slow simulate simulate-mutants simulate-recorded \
-        coverage check bench bench-peer bench-full \
-        constraints clean
+        coverage check bench bench-balancer bench-peer bench-full constraints clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -58,6 +57,9 @@ bench: develop ## what a tick, the wire, a connection and 200 clients cost; hits
 	$(RUN)/python -m benchmarks.connections --json
 	$(RUN)/python -m benchmarks.interest --clients 200
 
+bench-balancer: develop ## 200 bots through HAProxy, one gateway drained and one killed (two minutes)
+	$(RUN)/python -m benchmarks.balancer
+
 bench-peer: develop ## Shoal and Colyseus side by side: cost, bytes, and the most that each holds
 	$(RUN)/python -m benchmarks.interest --clients 400 --against colyseus
 	$(RUN)/python -m benchmarks.interest --clients 400 --mode positions --against colyseus
@@ -78,7 +80,7 @@ bench-full: bench bench-peer ## everything, with the plots under docs/ (about an
 
 constraints: ## resolve the dependencies anew and pin them
 	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve
-	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot,window,browser,cluster]'
+	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot,window,browser,cluster,deploy]'
 	{ echo '# Written by `make constraints`; the Makefile installs from it.'; \
 	  $(VENV)/resolve/bin/python -m pip freeze --exclude shoal; } > constraints.txt
 	rm -rf $(VENV)/resolve

@@ -196,6 +196,7 @@ def node(
     /,
     *,
     name: str = "",
+    health_port: int | None = None,
     settings: Settings = _DEFAULTS,
     engine: EngineSettings = _ENGINE_DEFAULTS,
 ) -> None:
@@ -207,11 +208,15 @@ def node(
         The game, as module:variable; the current folder is searched too.
     name
         What the node is called; by default this machine's name and a number.
+    health_port
+        TCP port that answers GET /healthz and /readyz; none by default.
     """
     _check_engine_client()
+    if health_port is not None and not 0 < health_port <= 65535:
+        raise SettingsError(f"health-port: {health_port} is not within 1 to 65535")
     from server.roles.node import node_forever  # noqa: PLC0415 - --help stays fast
 
-    node_forever(game, settings, engine, name)
+    node_forever(game, settings, engine, name, health_port=health_port)
 
 
 def gateway(

@@ -108,6 +108,7 @@ class Reconciler:
         self._broken: set[int] = set()
         self._membership = trio.CancelScope()
         self._leaving = False
+        self.member = False  # whether the coordinator may place shards here
 
     async def run(self) -> None:
         """Be a member of the world until cancelled; then nothing is left running."""
@@ -122,6 +123,7 @@ class Reconciler:
         What nobody takes in time is given up all the same.
         """
         self._leaving = True
+        self.member = False
         self._membership.cancel()
         with trio.move_on_after(PLACED_S):
             while self._node.shards:
@@ -142,6 +144,7 @@ class Reconciler:
             if lease is None:
                 await trio.sleep(TRY_AGAIN_S)
                 continue
+            self.member = not self._leaving
             try:
                 while True:
                     await trio.sleep(TTL_S / 4)
@@ -149,6 +152,7 @@ class Reconciler:
             except LeaseLost as error:
                 _log.warning("membership lost", node=self._name, reason=str(error))
             finally:
+                self.member = False
                 with trio.CancelScope(shield=True), trio.move_on_after(1):
                     await lease.release()
 

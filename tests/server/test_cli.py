@@ -176,7 +176,7 @@ def test_the_demo_shows_browsers_a_page_that_may_ask_for_bots() -> None:
             demo.kill()
 
 
-@pytest.mark.parametrize(("flags", "status"), [([], 400), (["--page"], 200)])
+@pytest.mark.parametrize(("flags", "status"), [([], 404), (["--page"], 200)])
 def test_a_server_shows_a_page_only_if_it_is_asked_to(flags: list[str], status: int) -> None:
     command = [*SHOAL, "serve", "--port", "0", "--log-format", "json", *flags]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HERE) as server:
