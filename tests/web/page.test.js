@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Camera } from "../../client_demo/web/app/camera.js";
+import { placeOf, wishOf } from "../../client_demo/web/app/deck.js";
 import { Crowd } from "../../client_demo/web/app/crowd.js";
 import { FrameMeter, LinkMeter } from "../../client_demo/web/app/meter.js";
 import { Settings } from "../../client_demo/web/app/settings.js";
@@ -150,4 +152,31 @@ test("a correction is remembered for a while, but not that one was put elsewhere
   Object.assign(foresight, { corrections: 2, error: 500 });
   assert.equal(meter.note(client, 0.4).error, 3);
   assert.equal(meter.note(client, 6).error, 0);
+});
+
+test("a recording's buttons ask for what they say, and for nothing that is not there", () => {
+  const told = {
+    tick: 1201, first: 1, last: 2401, hz: 20, speed: 4, speeds: [1, 2, 4, 8], paused: false, ended: false,
+  };
+  assert.deepEqual(wishOf("pause", told), { paused: true });
+  assert.deepEqual(wishOf("pause", { ...told, paused: true }), { paused: false });
+  assert.deepEqual(wishOf("step", told), { step: true });
+  assert.deepEqual(wishOf("faster", told), { speed: 8 });
+  assert.deepEqual(wishOf("slower", told), { speed: 2 });
+  assert.equal(wishOf("faster", { ...told, speed: 8 }), null);
+  assert.equal(wishOf("slower", { ...told, speed: 1 }), null);
+  assert.equal(placeOf(told), "1:00 of 2:00, tick 1201");
+  assert.equal(placeOf({ ...told, tick: 2401, ended: true }), "2:00 of 2:00, tick 2401 - the end");
+});
+
+test("who looks on sees all of the world, whatever the window", () => {
+  const camera = new Camera();
+  camera.showAll(2048, 1024);
+  for (const [width, height] of [[1280, 800], [400, 900], [2000, 300]]) {
+    camera.resize(width, height);
+    for (const [x, y] of [[0, 0], [2048, 1024]]) {
+      const [across, down] = camera.pixel(x, y);
+      assert.ok(across > 0 && across < width && down > 0 && down < height);
+    }
+  }
 });

@@ -391,7 +391,6 @@ export class Client {
   #goOn() {
     this.timeline.restart();
     this.playback?.restart();
-    this.#heard.cameBack();
     for (const entry of this.#unacknowledged) this.#say({ ...entry, ack: 0 });
   }
 
@@ -434,10 +433,11 @@ export class Client {
   }
 
   #takeEvents({ tick, shard, events }) {
+    const heard = this.#heard.begin();
     for (const [kind, ...items] of events) {
       const form = this.schema.events[kind];
       if (form === undefined) continue; // of a newer game than we know
-      if (form.durable && !this.#heard.isNew(tick, shard, kind, items)) continue;
+      if (form.durable && !heard.isNew(tick, shard, kind, items)) continue;
       this.events.push({ name: form.name, tick, shard, values: form.decode(items) });
       this.#totals.events += 1;
     }
