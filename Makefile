@@ -7,9 +7,13 @@ PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 EXTRAS ?= test,check,window,cluster,deploy
 PACKAGES := protocol sim server client_demo
 
+SEEDS ?= 200
+FIRST ?= 1
+JOBS ?= 2
+
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test test-slow coverage check bench bench-balancer bench-peer \
-        bench-full constraints clean
+.PHONY: help install develop demo test test-slow simulate simulate-mutants simulate-recorded \
+        coverage check bench bench-balancer bench-peer bench-full constraints clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -26,6 +30,15 @@ test: develop ## run the tests (a few minutes)
 
 test-slow: develop ## run the slow tests too
 	$(RUN)/python -m pytest
+
+simulate: develop ## the whole cluster under seeded faults, SEEDS=200 times (ten minutes)
+	$(RUN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
+
+simulate-mutants: develop ## how many seeds it takes to find each planted bug
+	$(RUN)/python -m tests.simulation --mutants --jobs $(JOBS)
+
+simulate-recorded: develop ## find each planted bug by the seed that is known to find it
+	$(RUN)/python -m tests.simulation --mutants --recorded --jobs $(JOBS)
 
 coverage: develop ## run the tests and say which lines and branches they reach
 	$(RUN)/python -m pytest -q --cov --cov-report=term:skip-covered

@@ -80,13 +80,15 @@ class LinkOptions:
 
     `tick_hz`: how often the client is given time to ping, acknowledge and pace its inputs.
     `receive_buffer_bytes`: of the kernel, None for its own choice. `attempts_max`: failures in a
-    row after which the connection gives up; 1 never comes back. `profile`: of a bad link that is
-    put between the two ends, with the chance of `link_seed`; None for none.
+    row after which the connection gives up; 1 never comes back. `backoff_s_max`: the longest pause
+    before it tries again. `profile`: of a bad link that is put between the two ends, with the
+    chance of `link_seed`; None for none.
     """
 
     tick_hz: float = 20.0
     receive_buffer_bytes: int | None = None
     attempts_max: int = limits.ATTEMPTS_MAX
+    backoff_s_max: float = limits.BACKOFF_S_MAX
     profile: Profile | None = None
     link_seed: int = 0
 
@@ -365,7 +367,7 @@ class Connection:
         return self._options.attempts_max if known else limits.FIRST_ATTEMPTS_MAX
 
     def _pause_s(self, failures: int) -> float:
-        longest = min(limits.BACKOFF_S_FIRST * 2 ** (failures - 1), limits.BACKOFF_S_MAX)
+        longest = min(limits.BACKOFF_S_FIRST * 2 ** (failures - 1), self._options.backoff_s_max)
         goodbye = self.client.goodbye
         asked_s = min(goodbye.retry_s, limits.BACKOFF_S_MAX) if goodbye is not None else 0.0
         return asked_s + self._chance.uniform(longest / 2, longest)

@@ -7,6 +7,7 @@ Errors that a person can mend are one line on standard error and exit code 2.
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,10 @@ _DEFAULTS = Settings()
 _ENGINE_DEFAULTS = EngineSettings()
 
 
+class ExtraMissingError(Exception):
+    """A command needs a part of the installation that is optional."""
+
+
 class ConfigNotFoundError(Exception):
     """The settings file that was named is not there."""
 
@@ -40,6 +45,7 @@ _MENDABLE = (
     ListenError,
     PagesError,
     ConfigNotFoundError,
+    ExtraMissingError,
     JournalError,
     RecordingError,
     EngineError,
@@ -205,6 +211,7 @@ def node(
     health_port
         TCP port that answers GET /healthz and /readyz; none by default.
     """
+    _check_engine_client()
     if health_port is not None and not 0 < health_port <= 65535:
         raise SettingsError(f"health-port: {health_port} is not within 1 to 65535")
     from server.roles.node import node_forever  # noqa: PLC0415 - --help stays fast
@@ -226,6 +233,7 @@ def gateway(
     game
         The game, as module:variable; the current folder is searched too.
     """
+    _check_engine_client()
     from server.roles.gateway import gateway_forever  # noqa: PLC0415 - --help stays fast
 
     gateway_forever(game, settings, engine)
@@ -271,6 +279,14 @@ def demo(
         json_line=json,
         open_page=open_,
     )
+
+
+def _check_engine_client() -> None:
+    """Raise ExtraMissingError unless what talks to the engine is installed."""
+    if any(find_spec(name) is None for name in ("nats", "trio_asyncio")):
+        raise ExtraMissingError(
+            "many processes need the extra 'cluster': pip install 'shoal[cluster]'"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
