@@ -24,7 +24,7 @@ __all__ = ["Deployment", "DeploymentError", "Program", "find", "free_port"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 HOST: Final = "127.0.0.1"
-START_S: Final = 30.0  # on a busy machine; a program that is not there by then will not come
+START_S: Final = 60.0  # on a busy machine; a program that is not there by then will not come
 END_S: Final = 5.0
 LOOK_S: Final = 0.05
 

@@ -19,7 +19,7 @@ RESUMED_S_MAX: Final = 5.0
 UNREADY_S_MAX: Final = 1.0
 END_S_MAX: Final = 5.0  # for a process to end when its gateway has
 STEADY_S: Final = 3.0  # between two events, so that each is measured alone
-PATIENCE_S: Final = 30.0
+PATIENCE_S: Final = 60.0
 SETTLE_S: Final = 60.0  # for the bots to join
 
 Report = dict[str, Any]
