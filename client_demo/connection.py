@@ -1,16 +1,17 @@
 """A client's connection: drives a `protocol.client.Client` over a WebSocket, and comes back.
 
-A lost link is resumed with the session's token after a pause that doubles with every failure. The
-server's close code says whether coming back makes sense.
+A lost link is resumed with the session's token, at the next gateway if there are several, after a
+pause that doubles with every failure. The server's close code says whether coming back makes sense.
 
 The only module here that knows trio-websocket. Must not know: games, screens, what snapshots say.
 """
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import attrs
 import trio
@@ -81,7 +82,8 @@ class LinkOptions:
     `tick_hz`: how often the client is given time to ping, acknowledge and pace its inputs.
     `receive_buffer_bytes`: of the kernel, None for its own choice. `attempts_max`: failures in a
     row after which the connection gives up; 1 never comes back. `profile`: of a bad link that is
-    put between the two ends, with the chance of `link_seed`; None for none.
+    put between the two ends, with the chance of `link_seed`; None for none. `more_urls`: of further
+    gateways of the same world, which take turns when a link is lost.
     """
 
     tick_hz: float = 20.0
@@ -89,6 +91,7 @@ class LinkOptions:
     attempts_max: int = limits.ATTEMPTS_MAX
     profile: Profile | None = None
     link_seed: int = 0
+    more_urls: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -125,8 +128,8 @@ class Connection:
         self, url: str, make_client: Callable[[], Client], options: LinkOptions | None = None
     ) -> None:
         self.client = make_client()
-        self._url = urlsplit(url)
         self._options = options or LinkOptions()
+        self._urls = deque(urlsplit(each) for each in (url, *self._options.more_urls))
         self._make_client = make_client
         self._chance = random.Random()  # noqa: S311 - spreads a crowd that comes back, no secrets
         self._conditioned = (
@@ -144,6 +147,11 @@ class Connection:
         self._past = dict.fromkeys(_CLIENT_TOTALS, 0)
         self._links = self._disconnects = self._resumes = self._rejoins = 0
         self._bytes_received = self._bytes_sent = self._messages_received = 0
+
+    @property
+    def _url(self) -> SplitResult:
+        """Of the gateway whose turn it is."""
+        return self._urls[0]
 
     @property
     def open(self) -> bool:
@@ -184,6 +192,7 @@ class Connection:
             failures = 1 if self._messages_received > messages_before else failures + 1
             if failures >= self._attempts_max():
                 raise ConnectionEndedError(reason, code)
+            self._urls.rotate(-1)
             with trio.move_on_after(self._pause_s(failures)):
                 await self._left.wait()
 

@@ -104,14 +104,14 @@ async def test_bots_that_are_all_thrown_out_say_why(still_server):
 @pytest.mark.parametrize(
     ("call", "complaint"),
     [
-        (lambda: cli.bots(url="http://example.org"), "does not begin with ws://"),
+        (lambda: cli.bots(url=("http://example.org",)), "does not begin with ws://"),
         (lambda: cli.bots(count=0), "count: 0"),
         (lambda: cli.bots(joins_per_s=0), "joins-per-s"),
         (lambda: cli.bots(link="bad"), "'bad' is no link; there are clean, good, average, poor"),
-        (lambda: cli.watch(url="here"), "'here' does"),
+        (lambda: cli.watch(url=("here",)), "'here' does"),
         (lambda: cli.watch(frames_per_s=0), "frames-per-s"),
         (cli.watch, "--once prints one picture"),
-        (lambda: cli.play(url="sea"), "'sea' does not begin"),
+        (lambda: cli.play(url=("sea",)), "'sea' does not begin"),
         (lambda: cli.play(size="big"), "'big' is not like 1024x640"),
         (lambda: cli.play(size="10x10"), "size: 10x10 is not within"),
         (lambda: cli.play(screenshot=Path("sea.gif")), "does not end in .png"),
