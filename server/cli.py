@@ -16,6 +16,7 @@ from cyclopts.config import Env, Toml
 from server.cluster.nats.errors import EngineError
 from server.cluster.nats.settings import EngineSettings
 from server.cluster.seams import JournalError
+from server.fleet.errors import MemberError, NoEngineError
 from server.games import DEFAULT_GAME, GameNotFoundError
 from server.net.listen import ListenError
 from server.net.pages import PagesError
@@ -42,6 +43,8 @@ _MENDABLE = (
     JournalError,
     EngineError,
     NoWorldError,
+    NoEngineError,
+    MemberError,
 )
 
 
@@ -70,7 +73,7 @@ def build_app(config: Path | None = None) -> App:
             use_commands_as_keys=False,
         ),
     )
-    for command in (serve, demo, node, gateway):
+    for command in (serve, demo, up, node, gateway):
         app.command(App(name=command.__name__, default_command=command, config=sources))
     for entry in entry_points(group="shoal.commands"):
         app.command(entry.load(), name=entry.name)
@@ -95,6 +98,7 @@ def node(
     /,
     *,
     name: str = "",
+    counting: bool = False,
     settings: Settings = _DEFAULTS,
     engine: EngineSettings = _ENGINE_DEFAULTS,
 ) -> None:
@@ -106,10 +110,12 @@ def node(
         The game, as module:variable; the current folder is searched too.
     name
         What the node is called; by default this machine's name and a number.
+    counting
+        Keep in checkpoints the id of every entity that ever lived, for a census.
     """
     from server.roles.node import node_forever  # noqa: PLC0415 - --help stays fast
 
-    node_forever(game, settings, engine, name)
+    node_forever(game, settings, engine, name, counting=counting)
 
 
 def gateway(
@@ -131,6 +137,35 @@ def gateway(
     gateway_forever(game, settings, engine)
 
 
+def up(
+    game: str = DEFAULT_GAME,
+    /,
+    *,
+    nodes: int = 2,
+    gateways: int = 2,
+    settings: Settings = _DEFAULTS,
+    engine: EngineSettings = _ENGINE_DEFAULTS,
+) -> None:
+    """Run a world in many processes on this machine, and restart what dies, until Ctrl-C.
+
+    Without an engine a private nats-server is started, which keeps the world in the folder of
+    --store, or in a temporary one. Gateways listen on --port and the ports behind it.
+
+    Parameters
+    ----------
+    game
+        The game, as module:variable; the current folder is searched too.
+    nodes
+        How many processes run shards.
+    gateways
+        How many processes hold client links.
+    """
+    from server.fleet.fleet import FleetPlan  # noqa: PLC0415 - --help stays fast
+    from server.fleet.up import run_up  # noqa: PLC0415 - --help stays fast
+
+    run_up(settings, engine, FleetPlan(game=game, nodes=nodes, gateways=gateways))
+
+
 def demo(
     game: str = DEFAULT_GAME,
     /,
@@ -140,7 +175,12 @@ def demo(
     seconds: float | None = None,
     json: bool = False,
     open_: Annotated[bool, Parameter(name="open")] = True,
+    nodes: int = 0,
+    gateways: int = 0,
+    chaos: bool = False,
+    chaos_seed: int = 1,
     settings: Settings = _DEFAULTS,
+    engine: EngineSettings = _ENGINE_DEFAULTS,
 ) -> None:
     """Run a living world: the server with bots in it, a page to play in a browser, and a live map
     of it on a terminal.
@@ -159,8 +199,30 @@ def demo(
         Show nothing; end with one JSON line of measurements on standard output.
     open_
         Open the page in the browser, where there is a display.
+    nodes
+        Run the world in so many processes, and a gateway at least, instead of in this one.
+    gateways
+        How many more processes hold the client links.
+    chaos
+        Kill, pause and restart these processes, and the private engine, while it runs.
+    chaos_seed
+        Seed of what happens when.
     """
     from server.demo import run_demo  # noqa: PLC0415 - --help stays fast
+    from server.fleet.fleet import FleetPlan  # noqa: PLC0415 - --help stays fast
+
+    if chaos and not (nodes or gateways):
+        raise SettingsError("chaos: wants --nodes, since this process would not survive it")
+    fleet = (
+        FleetPlan(
+            game=game,
+            nodes=nodes or 1,
+            gateways=gateways or 1,
+            counting=True,
+        )
+        if nodes or gateways
+        else None
+    )
 
     run_demo(
         game,
@@ -170,6 +232,9 @@ def demo(
         seconds=seconds,
         json_line=json,
         open_page=open_,
+        fleet=fleet,
+        engine=engine,
+        chaos_seed=chaos_seed if chaos else None,
     )
 
 

@@ -181,6 +181,7 @@ class Reconciler:
             directory=self._directory,
             journal=self._journal,
             ttl_s=TTL_S,
+            owner=self._name,
         )
         try:
             while self._is_mine(shard):

@@ -118,7 +118,12 @@ async def run_node_role(
 
 
 def node_forever(
-    game_name: str, settings: Settings, engine_settings: EngineSettings, name: str
+    game_name: str,
+    settings: Settings,
+    engine_settings: EngineSettings,
+    name: str,
+    *,
+    counting: bool = False,
 ) -> None:
     """Be a node until a signal ends it; without a `name` it gets one of its own."""
     configure_logs(settings.log_level, settings.log_format)
@@ -128,5 +133,6 @@ def node_forever(
         settings,
         engine_settings,
         name or f"{socket.gethostname()}-{secrets.token_hex(3)}",
+        counting=counting,
     )
     trio.run(run_until_signalled, role)
