@@ -78,7 +78,7 @@ async def run_bots(
             reporting.cancel()  # the final report is the last
             await crowd.leave_all()
             nursery.cancel_scope.cancel()
-    if crowd.error is not None and not crowd.bots:
+    if crowd.error is not None and crowd.deserted:
         raise crowd.error
     return crowd.tally.final()
 
@@ -89,6 +89,7 @@ class _Crowd:
     def __init__(self, options: BotOptions) -> None:
         self.bots: set[_Bot] = set()
         self.error: ConnectionEndedError | None = None
+        self.deserted = False
         self.tally = Tally(options.link)
         self._options = options
         self._joined = 0
@@ -100,6 +101,7 @@ class _Crowd:
             await self._join(self._options.count, nursery)
             if more is not None:
                 await self._join_later(more, nursery)
+        self.deserted = True
         everything.cancel()  # the last one has gone
 
     async def _join_later(self, more: trio.abc.ReceiveStream, nursery: trio.Nursery) -> None:

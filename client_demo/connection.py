@@ -178,16 +178,16 @@ class Connection:
 
         Raises ConnectionEndedError when there is no coming back.
         """
-        failures = 0
+        failures, code = 0, _LOST
         while not self._left.is_set():
             messages_before = self._messages_received
             resuming = self.client.welcome is not None
-            code, reason = await self._run_link(resuming=resuming)
+            before, (code, reason) = code, await self._run_link(resuming=resuming)
             if self._left.is_set():
                 return
             if code == CloseCode.AUTH and resuming:
                 self._begin_anew()
-            elif code in _FINAL:
+            elif code in _FINAL and not self._may_resume_after(code, before):
                 raise ConnectionEndedError(reason or f"closed with code {code}", code)
             failures = 1 if self._messages_received > messages_before else failures + 1
             if failures >= self._attempts_max():
@@ -195,6 +195,11 @@ class Connection:
             self._urls.rotate(-1)
             with trio.move_on_after(self._pause_s(failures)):
                 await self._left.wait()
+
+    def _may_resume_after(self, code: int, before: int) -> bool:
+        """A player who was too slow to read may come back, once in a row: it may have slept."""
+        was_slow = code == CloseCode.POLICY and self.client.welcome is not None
+        return was_slow and before != CloseCode.POLICY
 
     async def leave(self) -> None:
         """Say goodbye, so that the session ends at once, and close the link; once is enough."""

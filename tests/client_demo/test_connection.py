@@ -207,3 +207,25 @@ async def test_a_client_that_knows_two_gateways_goes_to_the_other_one(still_serv
             assert [hello.resume for hello in other.of(Hello)] == [token]
             await connection.leave()
         assert len(one.links) == len(other.links) == 1
+
+
+async def test_who_was_too_slow_comes_back_once_in_a_row(still_server):
+    async with still_server() as server:
+        connection = Connection(server.url, lambda: Client("ann"))
+        async with trio.open_nursery() as nursery:
+
+            async def play() -> None:
+                with pytest.raises(ConnectionEndedError, match="too slow") as caught:
+                    await connection.run()
+                assert caught.value.code == CloseCode.POLICY
+
+            nursery.start_soon(play)
+            with trio.fail_after(10):
+                await connection.wait_welcomed()
+            for links, code in enumerate(
+                [CloseCode.POLICY, CloseCode.RESTART, CloseCode.POLICY], 1
+            ):
+                server.links[-1].close(code, "too slow")
+                await until(lambda n=links: len(server.links) > n and connection.open, "not back")
+            server.links[-1].close(CloseCode.POLICY, "too slow")
+        assert connection.statistics().resumes == 3
