@@ -100,6 +100,7 @@ def watch(
     once: Annotated[bool, Parameter(help="Print one picture and end.")] = False,
     seconds: Annotated[float | None, Parameter(help="End by itself after so long.")] = None,
     frames_per_s: Annotated[float, Parameter(help="Pictures a second.")] = limits.FRAMES_PER_S,
+    deck: Annotated[int | None, Parameter(show=False)] = None,  # `shoal replay` passes it
 ) -> None:
     """Watch a whole world live in the terminal: its shards, borders and all that moves in them."""
     if not 0 < frames_per_s <= 60:
@@ -113,6 +114,7 @@ def watch(
         once=once,
         seconds=seconds,
         frames_per_s=frames_per_s,
+        deck=deck,
     )
     console = Console()
     if not once and not console.is_terminal:

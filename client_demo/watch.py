@@ -8,7 +8,8 @@ Must not know: trio-websocket, the wire.
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 
 import attrs
 import trio
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.segment import Segment, Segments
 
 from client_demo import limits
-from client_demo.chart import Crowd, crowds
+from client_demo.chart import crowds
 from client_demo.connection import Connection, LinkOptions, unwrapped
 from client_demo.picture import View, paint
 from client_demo.screen import Screen, read_keys
@@ -28,7 +29,8 @@ __all__ = ["WatchOptions", "run_watch"]
 @attrs.frozen(kw_only=True)
 class WatchOptions:
     """What to watch. `once` prints one picture and ends; `seconds` ends by itself.
-    The title says `shown_url`, or `url`.
+    The title says `shown_url`, or `url`. `deck` is the descriptor of a stream to who plays what is
+    watched: keys go there, and lines that come from there are shown; when it ends, so does this.
     """
 
     url: str
@@ -38,6 +40,7 @@ class WatchOptions:
     once: bool = False
     seconds: float | None = None
     frames_per_s: float = limits.FRAMES_PER_S
+    deck: int | None = None
 
 
 async def run_watch(options: WatchOptions, console: Console) -> None:
@@ -80,29 +83,65 @@ async def _wait_until(happened: Callable[[], bool], seconds: float) -> None:
 
 def _print_once(connection: Connection, options: WatchOptions, console: Console) -> None:
     columns, rows = console.size.width, max(console.size.height - 1, 24)
-    lines = paint(_view(connection, options, Meter()), columns, rows)
+    lines = paint(_view(connection, options, _facts(connection, Meter())), columns, rows)
     console.print(Segments([part for line in lines for part in (*line, Segment.line())]), end="")
 
 
 async def _watch(connection: Connection, options: WatchOptions, console: Console) -> None:
-    meter = Meter()
+    meter, deck = Meter(), None if options.deck is None else Deck(options.deck)
     with Screen(console) as screen:
         async with trio.open_nursery() as nursery:
             if sys.stdin.isatty():
-                nursery.start_soon(_quit_on_key, nursery.cancel_scope)
+                nursery.start_soon(_take_keys, nursery.cancel_scope, deck)
+            if deck is not None:
+                nursery.start_soon(deck.hear, nursery.cancel_scope)
             due = trio.current_time()
             while True:
                 meter.note(connection, trio.current_time())
-                screen.show(paint(_view(connection, options, meter), *screen.size))
+                facts = _facts(connection, meter) if deck is None else deck.facts()
+                screen.show(paint(_view(connection, options, facts), *screen.size))
                 due = max(due + 1 / options.frames_per_s, trio.current_time())
                 await trio.sleep_until(due)
 
 
-async def _quit_on_key(scope: trio.CancelScope) -> None:
+async def _take_keys(scope: trio.CancelScope, deck: "Deck | None") -> None:
     while True:
         await trio.lowlevel.wait_readable(sys.stdin.fileno())
-        if set(read_keys()) & set("qQ\x1b\x04"):
+        keys = read_keys()
+        if set(keys) & set("qQ\x1b\x04"):
             scope.cancel()
+        elif deck is not None:
+            await deck.press(keys)
+
+
+class Deck:
+    """Whoever plays what is watched, at the other end of a stream; `line` is what it said last."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._stream = trio.lowlevel.FdStream(descriptor)
+        self.line = ""
+
+    async def hear(self, scope: trio.CancelScope) -> None:
+        """Take lines until the other end is closed, and then end all."""
+        rest = b""
+        async for chunk in self._stream:
+            *lines, rest = (rest + chunk).split(b"\n")
+            if lines:
+                self.line = lines[-1].decode("utf-8", "replace")
+        scope.cancel()
+
+    async def press(self, keys: str) -> None:
+        """Pass keys on."""
+        with suppress(trio.BrokenResourceError):  # it is closed, which `hear` notices
+            await self._stream.send_all(keys.encode("ascii", "ignore"))
+
+    def facts(self) -> Iterator[str]:
+        """What is told at the bottom, and which keys there are."""
+        yield self.line
+        yield "space pauses"
+        yield "+ - 1 2 4 8 speed"
+        yield ". one tick"
+        yield "q quits"
 
 
 class Meter:
@@ -134,21 +173,20 @@ class Meter:
         return (last[column] - first[column]) / max(last[0] - first[0], 1e-6)
 
 
-def _view(connection: Connection, options: WatchOptions, meter: Meter) -> View:
+def _view(connection: Connection, options: WatchOptions, facts: Iterable[str]) -> View:
     client = connection.client
     assert client.replica is not None, "a picture is painted after the welcome only"
-    everyone = crowds(client.replica)
     url = options.shown_url or options.url
     return View(
         title=f"{client.replica.schema.game} · {url}" + ("" if connection.open else " · lost"),
         geometry=client.replica.geometry,
-        crowds=everyone,
+        crowds=crowds(client.replica),
         scores=[(row[1], row[2]) for row in client.scores],
-        facts=_facts(connection, everyone, meter),
+        facts=facts,
     )
 
 
-def _facts(connection: Connection, everyone: list[Crowd], meter: Meter) -> Iterator[str]:
+def _facts(connection: Connection, meter: Meter) -> Iterator[str]:
     client = connection.client
     assert client.replica is not None
     yield f"tick {client.replica.tick}"
@@ -156,7 +194,7 @@ def _facts(connection: Connection, everyone: list[Crowd], meter: Meter) -> Itera
         yield f"{meter.hz:.1f} Hz"
         yield f"{meter.bytes_per_s / 1000:.1f} kB/s"
     yield f"{len(client.replica.geometry.leaves)} shards"
-    for crowd in everyone:
+    for crowd in crowds(client.replica):
         if len(crowd.ids):
             yield f"{crowd.kind.name.lower()} {len(crowd.ids)}"
     statistics = client.statistics()

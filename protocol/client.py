@@ -25,35 +25,13 @@ from protocol.messages import Message, Role
 from protocol.playback import Playback, Shown
 from protocol.replica import Changes, Replica
 from protocol.schema import Schema
+from protocol.totals import ClientStatistics
 
 __all__ = ["Client", "ClientStatistics", "Event"]
 
 ACK_EVERY_S: Final = 0.25
 PING_EVERY_S: Final = 1.0
 RESYNC_EVERY_S: Final = 1.0
-
-
-@attrs.frozen(kw_only=True)
-class ClientStatistics:
-    """Totals since the client was made. Round trip and delay are in seconds.
-
-    `inputs_lost` are inputs that had taken effect and that a crash of the server undid.
-    """
-
-    bytes_received: int
-    messages_received: int
-    snapshots: int
-    crc_checks: int
-    mismatches: int
-    inputs: int
-    inputs_lost: int
-    events: int
-    resumes: int
-    corrections: int
-    rubber_bands: int
-    round_trip_s: float
-    view_age_s: float
-    stalls: int
 
 
 class Client:
@@ -336,7 +314,6 @@ class Client:
         self.timeline.restart()
         if self.playback is not None:
             self.playback.restart()
-        self._heard.came_back()
         for entry in self._unacknowledged:
             self._say(entry._replace(ack=0))
 
@@ -396,13 +373,13 @@ class Client:
     def _take_events(self, batch: messages.Events) -> None:
         schema = self.schema
         assert schema is not None
+        heard = self._heard.begin()
         for number, *items in batch.events:
             if number < len(schema.events):
                 kind = schema.events[number]
                 names = [field.name for field in kind.fields]
-                if kind.durable and not self._heard.is_new(
-                    batch.tick, batch.shard, number, tuple(items)
-                ):
+                told = batch.tick, batch.shard, number, tuple(items)
+                if kind.durable and not heard.is_new(*told):
                     continue
                 values = dict(zip(names, kind.decode(items), strict=True))
                 self.events.append(Event(kind.name, batch.tick, batch.shard, values))

@@ -10,7 +10,7 @@ import attrs
 
 from protocol import limits
 
-__all__ = ["Event", "Heard"]
+__all__ = ["Event", "Heard", "Message"]
 
 
 @attrs.frozen
@@ -33,24 +33,33 @@ class Heard:
     """The durable events that a client was told, so that it hands out none of them twice.
 
     A server tells them again to a player who comes back, since it cannot know what the lost link
-    still brought. Remembered are the newest `limits.CLIENT_EVENTS`.
+    still brought, nor what the new one brought already. Twins of one tick come in one message.
+    Remembered are the newest `limits.CLIENT_EVENTS`.
     """
 
     def __init__(self) -> None:
-        self._told: dict[Hashable, int] = {}  # how often, the oldest first
-        self._repeats: dict[Hashable, int] = {}  # how often each may still come again
+        self._told: dict[Hashable, int] = {}  # how many twins each had, the oldest first
 
-    def came_back(self) -> None:
-        """Another link: whatever was told may be told again."""
-        self._repeats = dict(self._told)
+    def begin(self) -> "Message":
+        """A message is told, event by event."""
+        return Message(self._told)
+
+
+class Message:
+    """The durable events of one message on their way in."""
+
+    def __init__(self, told: dict[Hashable, int]) -> None:
+        self._told = told
+        self._twins: dict[Hashable, int] = {}
 
     def is_new(self, tick: int, shard: int, kind: int, values: tuple[Any, ...]) -> bool:
-        """Note that an event is told; whether it is told for the first time."""
+        """Note the next event; whether it is told for the first time."""
         event = tick, shard, kind, values
-        if self._repeats.get(event, 0):
-            self._repeats[event] -= 1
+        twins = self._twins[event] = self._twins.get(event, 0) + 1
+        if twins <= self._told.get(event, 0):
             return False
-        self._told[event] = self._told.pop(event, 0) + 1
+        self._told.pop(event, None)
+        self._told[event] = twins
         if len(self._told) > limits.CLIENT_EVENTS:
             del self._told[next(iter(self._told))]
         return True

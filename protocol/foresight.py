@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from protocol.messages import Input
 from protocol.replica import Replica
+from protocol.steps import Steps
 
 __all__ = ["Foresight", "Predictor", "PredictorFactory"]
 
@@ -34,8 +35,9 @@ class Predictor(Protocol):
         course: tuple[int, int, int, int, int],
         private: Mapping[str, float],
         applied: int,
+        pace: float,
     ) -> None:
-        """The server's state after `tick`."""
+        """The server's state after `tick`, and how many steps a tick brings."""
 
     def advance(self, tick: int) -> None:
         """Predict up to the end of `tick`."""
@@ -62,6 +64,7 @@ class Foresight:
         self.entity = entity
         self.kind = kind
         self._drawn_at: float | None = None
+        self._steps: dict[int, Steps] = {}  # by shard
 
     @property
     def corrections(self) -> int:
@@ -84,11 +87,14 @@ class Foresight:
 
     def snapshot(self, replica: Replica, private: Mapping[str, Any], applied: int) -> None:
         """A snapshot was applied: tell the predictor what the server says."""
+        for shard, told in replica.tables.items():
+            self._steps.setdefault(shard, Steps()).add(told.tick, told.step)
         view = replica.entity(self.entity)
         if view is None or view.course is None or view.held or view.kind != self.kind:
             return
         table = replica.tables[view.shard]
-        self.predictor.correct(table.tick, table.step, view.course, private, applied)
+        pace = self._steps[view.shard].pace
+        self.predictor.correct(table.tick, table.step, view.course, private, applied, pace)
 
     def position(self, tick: float, now: float) -> tuple[float, float, float, float] | None:
         """Where to draw the avatar when inputs are sent for `tick`, predicted so far if need be.

@@ -17,13 +17,13 @@ import attrs
 
 from protocol.replica import Changes, EntityView, Replica
 from protocol.schema import Kind, Schema
+from protocol.steps import Steps
 from protocol.tracks import Key, Spot, Track
 
 __all__ = ["Playback", "Shown"]
 
 EXTRAPOLATE_S: Final = 0.25
 KEPT_S: Final = 1.5
-_STEPS_KEPT: Final = 64
 _SPARE_TRACKS: Final = 64  # of entities that are gone, before one looks for what to forget
 
 
@@ -49,47 +49,13 @@ class Shown:
             raise AttributeError(name) from None
 
 
-class _Steps:
-    """A shard's steps by tick: equal strides, except where ticks were skipped."""
-
-    def __init__(self) -> None:
-        self._known: list[tuple[int, int]] = []
-
-    def add(self, tick: int, step: int) -> None:
-        if not self._known or tick > self._known[-1][0]:
-            self._known.append((tick, step))
-            del self._known[:-_STEPS_KEPT]
-
-    def tick_at(self, step: int) -> int:
-        """The tick at which that step was done, as far as is known."""
-        after = self._known[-1]
-        for before in reversed(self._known):
-            if before[1] < step:
-                tick = before[0] + step - before[1]
-                return tick if after is before else min(tick, after[0])
-            after = before
-        return after[0] - (after[1] - step)
-
-    def at(self, tick: int) -> float:
-        """The step at a tick, with a fraction where ticks were skipped."""
-        after = self._known[-1]
-        for before in reversed(self._known):
-            if before[0] <= tick:
-                if after[0] <= tick:
-                    return after[1] + (tick - after[0])
-                share = (tick - before[0]) / (after[0] - before[0])
-                return before[1] + (after[1] - before[1]) * share
-            after = before
-        return after[1] - (after[0] - tick)
-
-
 class Playback:
     """Tracks of everybody in view, fed after each snapshot."""
 
     def __init__(self, schema: Schema) -> None:
         self._schema = schema
         self._tracks: dict[int, Track] = {}
-        self._steps: dict[int, _Steps] = {}
+        self._steps: dict[int, Steps] = {}
         self._memo: dict[tuple[int, int], float] = {}  # steps by shard and tick, of one screen
         # By kind: a position's unit, what a speed adds to it in a step, and steps in a second.
         self._forms = [
@@ -112,7 +78,7 @@ class Playback:
         """
         self._newest = replica.tick
         for shard, table in replica.tables.items():
-            self._steps.setdefault(shard, _Steps()).add(table.tick, table.step)
+            self._steps.setdefault(shard, Steps()).add(table.tick, table.step)
         jumped = set(changes.set)
         touched = dict.fromkeys((*changes.entered, *changes.turned, *changes.set, *changes.changed))
         for entity in touched:

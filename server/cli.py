@@ -1,5 +1,5 @@
-"""The `shoal` command: `serve` and `demo` are the server's own; other packages add theirs through
-the entry-point group `shoal.commands`, so that the server never imports them.
+"""The `shoal` command: `serve`, `record`, `replay` and `demo` are the server's own; other packages
+add theirs through the entry-point group `shoal.commands`, so that the server never imports them.
 
 Errors that a person can mend are one line on standard error and exit code 2.
 """
@@ -20,6 +20,7 @@ from server.fleet.errors import MemberError, NoEngineError
 from server.games import DEFAULT_GAME, GameNotFoundError
 from server.net.listen import ListenError
 from server.net.pages import PagesError
+from server.recording.pieces import RecordingError
 from server.roles.errors import NoWorldError
 from server.settings import Settings, SettingsError
 
@@ -41,6 +42,7 @@ _MENDABLE = (
     PagesError,
     ConfigNotFoundError,
     JournalError,
+    RecordingError,
     EngineError,
     NoWorldError,
     NoEngineError,
@@ -73,8 +75,9 @@ def build_app(config: Path | None = None) -> App:
             use_commands_as_keys=False,
         ),
     )
-    for command in (serve, demo, up, node, gateway):
+    for command in (serve, record, demo, up, node, gateway):
         app.command(App(name=command.__name__, default_command=command, config=sources))
+    app.command(App(name="replay", default_command=replay, config=sources[0]))
     for entry in entry_points(group="shoal.commands"):
         app.command(entry.load(), name=entry.name)
     return app
@@ -91,6 +94,98 @@ def serve(game: str = DEFAULT_GAME, /, *, settings: Settings = _DEFAULTS) -> Non
     from server.process import serve_forever  # noqa: PLC0415 - --help stays fast
 
     serve_forever(game, settings)
+
+
+def record(
+    file: Path,
+    game: str = DEFAULT_GAME,
+    /,
+    *,
+    from_: Annotated[Path | None, Parameter(name="--from")] = None,
+    settings: Settings = _DEFAULTS,
+) -> None:
+    """Run a world like `shoal serve`, and record it into a file; or make such a file of what a
+    store holds.
+
+    Parameters
+    ----------
+    file
+        Where the recording goes; nothing is overwritten.
+    game
+        The game, as module:variable; the current folder is searched too.
+    from_
+        The folder of a store: record what it still holds, and run nothing.
+    """
+    if from_ is not None:
+        from server.replay.command import record_store  # noqa: PLC0415 - --help stays fast
+
+        record_store(file, from_, game)
+        return
+    from server.process import serve_forever  # noqa: PLC0415 - as above
+
+    serve_forever(game, settings, file)
+
+
+def replay(
+    source: Path,
+    game: str | None = None,
+    /,
+    *,
+    verify: Annotated[bool, Parameter(negative=())] = False,
+    json: Annotated[bool, Parameter(negative=())] = False,
+    speed: float = 1.0,
+    from_tick: int = 0,
+    seconds: float | None = None,
+    exit_: Annotated[bool, Parameter(name="--exit", negative=())] = False,
+    host: str = _DEFAULTS.host,
+    port: int = _DEFAULTS.port,
+    page: bool | None = None,
+    origins: tuple[str, ...] = (),
+) -> None:
+    """Watch a recording as if it happened now, on a map of it here, with `shoal watch` or in a
+    browser; or verify that it leads where it led.
+
+    Keys: space pauses, + and - or 1 2 4 8 change the speed, the dot goes one tick on, q quits.
+
+    Parameters
+    ----------
+    source
+        The recording, or the folder of a store, which may be in use.
+    game
+        The game, as module:variable, where it is not the one that the recording names.
+    verify
+        Show nothing: step through all of it and compare. Ends with 1 if it differs.
+    json
+        With --verify: say it as one JSON line.
+    speed
+        0.25, 0.5, 1, 2, 4 or 8.
+    from_tick
+        Begin there.
+    seconds
+        End by itself after so long; otherwise with q or Ctrl-C.
+    exit_
+        End when the recording has.
+    host
+        Address to listen on for those who watch.
+    port
+        TCP port to listen on; 0 picks a free one.
+    page
+        Show browsers a page, on the same port; by default if one is installed.
+    origins
+        Web origins that may connect besides that page.
+    """
+    from server.replay import command  # noqa: PLC0415 - --help stays fast
+
+    if verify:
+        if from_tick or seconds is not None or exit_:
+            raise SettingsError("verify: it takes all of a recording, and ends by itself")
+        command.run_verify(source, game, json_line=json)
+        return
+    if json:
+        raise SettingsError("json: only --verify has something to say in JSON")
+    settings = Settings(host=host, port=port, page=page, origins=origins)
+    plan = command.Plan(speed=speed, from_tick=from_tick, seconds=seconds, exits=exit_)
+    command.run_replay(source, game, settings, plan)
 
 
 def node(

@@ -20,13 +20,20 @@ from server.fleet.child import Child
 from server.net.action import Action, Told
 from server.net.budget import Budget
 
-__all__ = ["BOTS_ACTION", "BOTS_AT_ONCE_MAX", "Crowd"]
+__all__ = ["BOTS_ACTION", "BOTS_AT_ONCE_MAX", "NO_BOTS", "Crowd"]
 
 BOTS_ACTION: Final = "/demo/bots"  # where the page tells of them and asks for more
 BOTS_AT_ONCE_MAX: Final = 100  # a wish for more is refused
 WISHES_PER_S, WISHES_BURST = 1.0, 3.0  # more get 429
 END_S: Final = 5.0  # how long the bots may take to say goodbye
 NICE: Final = 10  # lower priority, as nice(1) counts it
+
+# For servers without bots of their own: the page asks before it offers any, and browsers complain
+# of an address that is not there.
+NO_BOTS: Final = Action(
+    tell=lambda: {"bots": 0, "bots_max": 0},
+    act=lambda _: (404, {"error": "this server has no bots of its own"}),
+)
 
 
 @attrs.define

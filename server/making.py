@@ -37,7 +37,8 @@ class ShardMaker:
     """Makes the shards of one world.
 
     `kept`: whether their journal outlives this process, so that digests and checkpoints are worth
-    their while. `counting` keeps every entity's id for a census.
+    their while; `recorded`: whether somebody else keeps it, so that digests are. `counting` keeps
+    every entity's id for a census.
     """
 
     game: Game
@@ -46,6 +47,7 @@ class ShardMaker:
     bus: Bus
     settings: Settings
     kept: bool
+    recorded: bool = False
     counting: bool = False
 
     def of(self, shard: int) -> MakeShard:
@@ -63,7 +65,7 @@ class ShardMaker:
             geometry=self.geometry,
             grace_ticks=round(settings.resume_grace_s * hz),
             counting=self.counting,
-            digests_every=1 if self.kept else 0,
+            digests_every=1 if self.kept or self.recorded else 0,
             checkpoint_every=round(settings.checkpoint_every_s * hz) if self.kept else 0,
         )
         return Shard(self.game, self.schema, self.bus, config, saved)

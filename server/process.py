@@ -9,7 +9,7 @@ Must not know: what services do inside.
 """
 
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from server.cluster.bus import MemoryBus
 from server.cluster.directory import MemoryDirectory
 from server.cluster.journal import MemoryJournal
 from server.cluster.seams import Journal
+from server.crowd import BOTS_ACTION, NO_BOTS
 from server.games import load_game
 from server.gateway.service import RunningGateway, run_gateway
 from server.making import ShardMaker, cut_world, gateway_config, listen_config
@@ -35,6 +36,9 @@ from server.observe.garbage import Garbage, few_collections
 from server.observe.intervals import Intervals
 from server.observe.logs import configure_logs
 from server.page import load_pages, page_url
+from server.recording.pieces import RecordingError
+from server.recording.recorder import RecordedJournal, Recorder, record_into
+from server.recording.recording import About
 from server.settings import Settings
 from server.shard.schedule import Schedule
 from server.shard.service import Node, OwnedShard, own_shard, run_node
@@ -76,19 +80,23 @@ async def run_process(
     counting: bool = False,
     on_tick: Callable[[int], None] = lambda _: None,
     pages: Pages | None = None,
+    recorder: tuple[Recorder, str] | None = None,
     task_status: trio.TaskStatus[Process] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run `game` as `settings` say until it is shut down or cancelled.
 
     `counting` keeps every entity's id for a census. `on_tick` is called after all shards stepped.
-    `pages` are what browsers get on the same port.
+    `pages` are what browsers get on the same port. `recorder` is given what happens, and the name
+    of the game's module.
     Error handling: raises SettingsError when the world cannot be cut so, ListenError when the
     address cannot be had, JournalError when the store cannot be used, DivergenceError when it does
     not lead where it did.
     """
     schema = Schema.from_data(game.describe())
     geometry = cut_world(schema, settings)
-    async with _open_journal(game, geometry, settings) as (journal, directory):
+    identity = _identity(game, geometry, settings)
+    async with _open_journal(identity, settings) as (kept, directory):
+        journal = kept if recorder is None else RecordedJournal(kept, recorder[0])
         bus = MemoryBus()
         maker = ShardMaker(
             game=game,
@@ -97,11 +105,27 @@ async def run_process(
             bus=bus,
             settings=settings,
             kept=bool(settings.store),
+            recorded=recorder is not None,
             counting=counting,
         )
         owned = await _own_all(maker, directory, journal)
+        if recorder is not None:
+            _begin_recording(*recorder, game, identity, owned)
         world = _World(game, schema, geometry, bus, journal, owned)
         await _run_services(world, settings, on_tick, pages, task_status)
+
+
+def _begin_recording(
+    recorder: Recorder,
+    module: str,
+    game: Game,
+    identity: Mapping[str, object],
+    owned: Iterable[OwnedShard],
+) -> None:
+    """A world that a store has kept is recorded from its checkpoints on."""
+    shards = [each.shard for each in owned]
+    starts = {shard.id: shard.checkpoint() for shard in shards if shard.world.tick}
+    recorder.begin(About(module, game.code, identity), starts)
 
 
 @attrs.frozen
@@ -172,22 +196,34 @@ async def _run_services(
             task_status.started(Process(node, gateway, intervals, url, page, settings.drain_s))
 
 
-def serve_forever(game_name: str, settings: Settings) -> None:
-    """Run the game of that name until a signal ends it."""
+def serve_forever(game_name: str, settings: Settings, record: Path | None = None) -> None:
+    """Run the game of that name until a signal ends it, and record it into a file, if one is named.
+
+    Raises RecordingError when nothing can be written there; and at the end, when the recording
+    ended before the world did.
+    """
     configure_logs(settings.log_level, settings.log_format)
-    pages = load_pages(settings) if settings.page else None
-    trio.run(run_until_signalled, partial(run_process, load_game(game_name), settings, pages=pages))
+    pages = load_pages(settings, {BOTS_ACTION: NO_BOTS}) if settings.page else None
+    run = partial(run_process, load_game(game_name), settings, pages=pages)
+    if record is None:
+        trio.run(run_until_signalled, run)
+    else:
+        trio.run(_serve_recorded, run, game_name, record)
 
 
-@asynccontextmanager
-async def _open_journal(
-    game: Game, geometry: Geometry, settings: Settings
-) -> AsyncIterator[tuple[Journal, MemoryDirectory]]:
-    """The journal that the settings ask for, and a directory whose epochs are newer than its."""
-    if not settings.store:
-        yield MemoryJournal(), MemoryDirectory(trio.current_time)
-        return
-    identity = {
+async def _serve_recorded(
+    run: Callable[..., Awaitable[None]], game_name: str, record: Path
+) -> None:
+    async with record_into(record) as recorder:
+        await run_until_signalled(partial(run, recorder=(recorder, game_name)))
+    if recorder.failure:
+        raise RecordingError(f"{record.name} ends before the world did: {recorder.failure}")
+    _log.info("recorded", file=str(record), ticks=recorder.last)
+
+
+def _identity(game: Game, geometry: Geometry, settings: Settings) -> Mapping[str, object]:
+    """What makes a kept world this one."""
+    return {
         "world": settings.world,
         "game": game.name,
         "seed": settings.seed,
@@ -195,6 +231,16 @@ async def _open_journal(
         "shards": settings.shards,
         "geometry": geometry.to_data(),
     }
+
+
+@asynccontextmanager
+async def _open_journal(
+    identity: Mapping[str, object], settings: Settings
+) -> AsyncIterator[tuple[Journal, MemoryDirectory]]:
+    """The journal that the settings ask for, and a directory whose epochs are newer than its."""
+    if not settings.store:
+        yield MemoryJournal(), MemoryDirectory(trio.current_time)
+        return
 
     def report(what: str) -> None:
         _log.warning("store", report=what)

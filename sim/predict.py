@@ -6,6 +6,9 @@ Each authoritative state replaces the predicted one, and the inputs that it does
 replayed; what is drawn keeps a render offset that decays, so a correction never jumps and the
 simulated state is never smoothed.
 
+In dilated time the shard skips ticks, and the avatar is stepped and drawn at that pace: ticks lie
+on a straight line over steps. At full speed the line is the ticks themselves, to the bit.
+
 It must not know messages, clocks or how states travel. Source of the decay: Gaffer on Games.
 """
 
@@ -30,16 +33,14 @@ RUBBER_BAND: Final = 10.0  # units; a drawn correction above is felt
 
 @attrs.frozen
 class Authority:
-    """The avatar's state after `tick`: its course at `step`, and its private columns by name.
-
-    `applied` is the newest input that it contains.
+    """What the server said last: at `tick` the shard had done `step`, and goes on at `pace` steps a
+    tick. `number` is the step's here: ticks since the first word, without those that were skipped.
     """
 
     tick: int
     step: int
-    course: tuple[int, int, int, int, int]
-    private: Mapping[str, float]
-    applied: int
+    number: int
+    pace: float
 
 
 @attrs.frozen
@@ -52,7 +53,7 @@ class _Pending:
 
 @attrs.frozen
 class _State:
-    """After one tick: a course whose steps are numbered as ticks, and the model's columns."""
+    """After one step: a course whose steps are numbered as here, and the model's columns."""
 
     course: tuple[int, int, int, int, int]
     columns: Mapping[str, float]
@@ -69,7 +70,8 @@ class Predictor:
         self._columns = [name for field in kind["private"] if (name := field["name"]) in _MODEL]
         self._authority: Authority | None = None
         self._pending: deque[_Pending] = deque(maxlen=limits.PREDICTED_INPUTS)
-        self._states: dict[int, _State] = {}  # from the authority's tick to the predicted one
+        self._states: dict[int, _State] = {}  # by number, from the authority's to the last one
+        self._last = 0
         self._offset = (0.0, 0.0)
         self._drawn: float | None = None
         self.tick = 0
@@ -95,10 +97,13 @@ class Predictor:
     def apply(self, seq: int, tick: int, name: str, values: Mapping[str, float]) -> None:
         """An input was sent for `tick`. For a tick that is predicted already it is replayed."""
         self._pending.append(_Pending(seq, tick, name, values))
-        if self._authority is None or tick > self.tick:
+        if self._authority is None:
+            return
+        number = self._effective(tick)
+        if number > self._last:
             return
         before = self._drawn_place()
-        self._replay(max(tick - 1, self._authority.tick))
+        self._replay(number - 1, self._last)
         self._keep_drawn(before)
 
     def correct(
@@ -108,28 +113,31 @@ class Predictor:
         course: tuple[int, int, int, int, int],
         private: Mapping[str, float],
         applied: int,
+        pace: float = 1.0,
     ) -> None:
-        """The server's state came: go on from it. See `Authority` for what the arguments are.
+        """The server's state after `tick` came: go on from it.
 
-        If it is what was predicted, nothing is computed anew. What is older than the last is
-        ignored, and so is a state whose private columns are not all known.
+        It is the avatar's course at the shard's `step`, its private columns by name, and the newest
+        input that they contain. `pace` is how many steps a tick brings from here on. If this is
+        what was predicted, nothing is computed anew. What is older than the last is ignored, and so
+        is a state whose private columns are not all known.
         """
         if not self.predictable or any(name not in private for name in self._columns):
             return
-        known = {name: private[name] for name in self._columns}
-        authority = Authority(tick, step, course, known, applied)
-        if self._authority is not None and authority.tick <= self._authority.tick:
+        last = self._authority
+        if last is not None and tick <= last.tick:
             return
-        while self._pending and self._pending[0].seq <= authority.applied:
+        while self._pending and self._pending[0].seq <= applied:
             self._pending.popleft()
-        # Courses' steps are shifted so that a step's number is its tick's from here on.
-        x0, y0, vx, vy, step0 = authority.course
-        state = _State((x0, y0, vx, vy, step0 + authority.tick - authority.step), known)
-        guess = self._states.get(authority.tick)
+        number = tick if last is None else last.number + _steps_since(last, tick, step)
+        x0, y0, vx, vy, step0 = course
+        known = {name: private[name] for name in self._columns}
+        state = _State((x0, y0, vx, vy, step0 + number - step), known)
+        authority = Authority(tick, step, number, pace)
+        if last is None or not self._confirmed(state, authority, last):
+            self._go_on_from(state, authority)
         self._authority = authority
-        if guess is None or not self._same(guess, state, authority.tick):
-            self._go_on_from(state, authority.tick, guess)
-        for old in [old for old in self._states if old < authority.tick]:
+        for old in [old for old in self._states if old < number]:
             del self._states[old]
 
     def advance(self, tick: int) -> None:
@@ -137,8 +145,9 @@ class Predictor:
         if self._authority is None:
             return
         until = min(tick, self._authority.tick + limits.PREDICTED_TICKS)
-        while self.tick < until:
-            self._step(self.tick + 1)
+        if until > self.tick:
+            self.tick = until
+            self._replay(self._last, self._needed(until))
 
     def position(self, tick: float, elapsed_s: float) -> tuple[float, float, float, float] | None:
         """Where to draw the avatar at a tick with its fraction: x, y, vx, vy; None if unknown.
@@ -150,8 +159,8 @@ class Predictor:
         self._decay(elapsed_s)
         self._drawn = tick
         x, y = self._place_at(tick)
-        _, _, vx, vy, _ = self._states[self._known(int(tick) + 1)].course
-        speed = self._form["speed_step"]
+        _, _, vx, vy, _ = self._states[self._known(_floor(self._number(tick)) + 1)].course
+        speed = self._form["speed_step"] * self._authority.pace
         return x + self._offset[0], y + self._offset[1], vx * speed, vy * speed
 
     def place(self, tick: int) -> tuple[float, float] | None:
@@ -162,43 +171,77 @@ class Predictor:
         """
         if self._authority is None:
             return None
-        known = self._known(tick)
+        known = self._known(self._done(tick))
         return self._place(self._states[known].course, known)
 
     # --- the state -------------------------------------------------------------------------------
 
-    def _go_on_from(self, state: _State, tick: int, guess: _State | None) -> None:
+    def _number(self, tick: float) -> float:
+        """The number of the step at a tick with its fraction, on the line."""
+        assert self._authority is not None, "there is no line before the server's first word"
+        return self._authority.number + (tick - self._authority.tick) * self._authority.pace
+
+    def _done(self, tick: int) -> int:
+        """The number of the last step that is done at the end of `tick`, as far as one can say.
+
+        Where in its pattern the shard was at its last word is not known: in the middle, then.
+        """
+        assert self._authority is not None, "there is no line before the server's first word"
+        return _floor(self._number(tick) + self._authority.pace / 2)
+
+    def _effective(self, tick: int) -> int:
+        """The number of the step in which an input for `tick` takes effect."""
+        assert self._authority is not None, "there is no line before the server's first word"
+        return max(self._done(tick - 1), self._authority.number) + 1
+
+    def _needed(self, tick: int) -> int:
+        """The number of the step up to which one predicts to draw `tick`."""
+        return -_floor(-self._number(tick))
+
+    def _confirmed(self, state: _State, authority: Authority, last: Authority) -> bool:
+        """Whether the server's state, and the tick at which it came, are what was predicted."""
+        number = authority.number
+        guess = self._states.get(number)
+        if guess is None or last.pace != authority.pace or self._number(authority.tick) != number:
+            return False
+        return self._same(guess, state, number)
+
+    def _go_on_from(self, state: _State, authority: Authority) -> None:
         """Snap to the server's state and replay; the offset hides the jump."""
-        before = self._drawn_place() if guess is not None else None
-        until = max(self.tick, tick)
-        self._states[tick] = state
-        self.tick = until
-        self._replay(tick)
+        last, before, guess = self._authority, self._drawn_place(), None
+        if last is not None:
+            # Half a step of a dilated pattern is no surprise; a tick that was skipped is one.
+            expected = self._number(authority.tick)
+            is_near = abs(expected - authority.number) < 1
+            number = authority.number if is_near else _floor(expected + 0.5)
+            guess = self._states.get(number)
+        if guess is not None and self._moves(guess, number) != self._moves(state, authority.number):
+            self.corrections += 1
+        self._authority = authority
+        self._states = {authority.number: state}
+        self.tick = max(self.tick, authority.tick)
+        self._replay(authority.number, max(self._needed(self.tick), authority.number))
         if guess is None:
             return
-        if self._moves(guess, tick) != self._moves(state, tick):
-            self.corrections += 1
         self.error = self._keep_drawn(before)
         if self.error > self._jump:
             self._offset = (0.0, 0.0)  # a teleport: nothing to smooth
         elif self.error > RUBBER_BAND:
             self.rubber_bands += 1
 
-    def _replay(self, tick: int) -> None:
-        """Step again from the end of `tick` to where the prediction was."""
-        until, self.tick = self.tick, tick
-        while self.tick < until:
-            self._step(self.tick + 1)
+    def _replay(self, number: int, until: int) -> None:
+        """Step from after step `number` to after step `until`."""
+        self._last = until
+        for each in range(number + 1, until + 1):
+            self._step(each)
 
-    def _step(self, tick: int) -> None:
-        state, authority = self._states[tick - 1], self._authority
-        assert authority is not None, "Only a known state is stepped."
+    def _step(self, number: int) -> None:
+        state = self._states[number - 1]
         columns = {name: np.array([value]) for name, value in state.columns.items()}
-        first = tick == authority.tick + 1
         for pending in self._pending:
-            if pending.tick == tick or (first and pending.tick < tick):
+            if self._effective(pending.tick) == number:
                 intend(self._parameters, columns, pending.name, pending.values)
-        x, y = self._place(state.course, tick - 1)
+        x, y = self._place(state.course, number - 1)
         speed = self._form["speed_step"]
         velocity = {
             "vx": np.array([state.course[2] * speed]),
@@ -209,40 +252,41 @@ class Predictor:
         vx, vy = (int(np.floor(columns.pop(axis)[0] / speed + 0.5)) for axis in ("vx", "vy"))
         course = state.course
         if (vx, vy) != course[2:4]:
-            course = (*self._integers(course, tick - 1), vx, vy, tick - 1)
-        self._states[tick] = _State(course, {name: float(c[0]) for name, c in columns.items()})
-        self.tick = tick
+            course = (*self._integers(course, number - 1), vx, vy, number - 1)
+        self._states[number] = _State(course, {name: float(c[0]) for name, c in columns.items()})
 
-    def _same(self, one: _State, other: _State, tick: int) -> bool:
-        return one.columns == other.columns and self._moves(one, tick) == self._moves(other, tick)
+    def _same(self, one: _State, other: _State, number: int) -> bool:
+        moves = self._moves(one, number)
+        return one.columns == other.columns and moves == self._moves(other, number)
 
-    def _moves(self, state: _State, tick: int) -> tuple[int, ...]:
+    def _moves(self, state: _State, number: int) -> tuple[int, ...]:
         """Place and velocity in integers: the same course may be told from different steps."""
-        return (*self._integers(state.course, tick), *state.course[2:4])
+        return (*self._integers(state.course, number), *state.course[2:4])
 
-    def _integers(self, course: Sequence[int], tick: int) -> tuple[int, int]:
+    def _integers(self, course: Sequence[int], number: int) -> tuple[int, int]:
         x0, y0, vx, vy, step0 = course
         num, den = self._form["num"], self._form["den"]
-        age = tick - step0
+        age = number - step0
         half = den // 2
         return x0 + (vx * age * num + half) // den, y0 + (vy * age * num + half) // den
 
-    def _place(self, course: Sequence[int], tick: int) -> tuple[float, float]:
-        x, y = self._integers(course, tick)
+    def _place(self, course: Sequence[int], number: int) -> tuple[float, float]:
+        x, y = self._integers(course, number)
         return x * self._form["step"], y * self._form["step"]
 
     # --- what is drawn ---------------------------------------------------------------------------
 
-    def _known(self, tick: int) -> int:
+    def _known(self, number: int) -> int:
         assert self._authority is not None
-        return min(max(tick, self._authority.tick), self.tick)
+        return min(max(number, self._authority.number), self._last)
 
     def _place_at(self, tick: float) -> tuple[float, float]:
-        whole = int(tick)
+        number = self._number(tick)
+        whole = _floor(number)
         before, after = self._known(whole), self._known(whole + 1)
         x, y = self._place(self._states[before].course, before)
         ahead_x, ahead_y = self._place(self._states[after].course, after)
-        part = tick - whole
+        part = number - whole
         return x + (ahead_x - x) * part, y + (ahead_y - y) * part
 
     def _drawn_place(self) -> tuple[float, float] | None:
@@ -270,6 +314,16 @@ class Predictor:
         half_life = _HALF_LIFE_SMALL_S + (_HALF_LIFE_LARGE_S - _HALF_LIFE_SMALL_S) * share
         keep = float(exp(-_LN_2 * elapsed_s / half_life))
         self._offset = (self._offset[0] * keep, self._offset[1] * keep)
+
+
+def _steps_since(last: Authority, tick: int, step: int) -> int:
+    """How many steps the server has done since its last word; another shard counts differently."""
+    passed, done = tick - last.tick, step - last.step
+    return done if 0 < done <= passed else passed
+
+
+def _floor(number: float) -> int:
+    return int(number // 1)
 
 
 def _length(vector: tuple[float, float]) -> float:

@@ -54,7 +54,7 @@ class Recording:
 
 
 class DivergenceError(EngineError):
-    """A replay differs from what was recorded: at `tick`, first, in `columns`."""
+    """A replay differs from what was recorded: at `tick` and `step`, first, in `columns`."""
 
     def __init__(self, tick: int, step: int, columns: Sequence[str]) -> None:
         named = ", ".join(columns)
@@ -62,6 +62,7 @@ class DivergenceError(EngineError):
             f"The replay differs at tick {tick} (step {step}) for the first time, in {named}."
         )
         self.tick = tick
+        self.step = step
         self.columns = tuple(columns)
 
 

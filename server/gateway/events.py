@@ -25,12 +25,17 @@ _EVENTS_TYPE = 18  # protocol/SPEC.md, "Events"
 
 @attrs.frozen
 class Waiting:
-    """One event that waits: where and when it happened, and until when it may be told."""
+    """One event that waits: where and when it happened, and until when it may be told.
+
+    `frame` is the tick of the frame that told it. What several frames told is never put into one
+    message: an event that is told again would look like a twin of itself.
+    """
 
     tick: int
     shard: int
     item: bytes
     expires_at: float = inf
+    frame: int = 0
 
 
 class EventQueue:
@@ -81,10 +86,12 @@ class EventQueue:
 
 
 def messages_of(events: Iterable[Waiting]) -> list[bytes]:
-    """`events` in order, as one Events message for each run of the same tick and shard."""
+    """`events` in order, as one Events message for each run of the same tick, shard and frame."""
     return [
         events_message(tick, shard, [event.item for event in run])
-        for (tick, shard), run in groupby(events, lambda event: (event.tick, event.shard))
+        for (tick, shard, _), run in groupby(
+            events, lambda event: (event.tick, event.shard, event.frame)
+        )
     ]
 
 

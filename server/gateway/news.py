@@ -43,7 +43,7 @@ class News:
             lasting = event.scope is Scope.ENTITY or schema.events[event.kind].durable
             expires_at = inf if lasting else now + limits.EVENT_S
             at = (event.tick, event.shard) if event.tick else (frame.tick, frame.shard)
-            waiting = Waiting(*at, event.values, expires_at)
+            waiting = Waiting(*at, event.values, expires_at, frame.tick)
             self._count += 1
             if event.scope is Scope.ENTITY:
                 self.addressed.setdefault(event.target, []).append((self._count, waiting))

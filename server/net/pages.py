@@ -31,6 +31,7 @@ TYPES: Final = {
     ".json": "application/json",
 }
 INDEX: Final = "index.html"
+ACTIONS: Final = "/actions"  # where the page learns which it may use: asking in vain is an error
 
 # Nothing inline, nothing from elsewhere, in no frame. Not every browser takes 'self' for the
 # WebSocket of the same origin, so its addresses are named.
@@ -83,7 +84,8 @@ def read_folder(folder: Path) -> dict[str, File]:
 
 
 class Pages:
-    """Answers requests: GET and HEAD for `files`, and for `actions` what they do.
+    """Answers requests: GET and HEAD for `files`, and for `actions` what they do. Their paths are
+    told at `ACTIONS`.
 
     `origins`: pages of these may use the actions besides those that came from here.
     """
@@ -95,7 +97,9 @@ class Pages:
         origins: Collection[str] = (),
     ) -> None:
         self._files = files
-        self._actions = actions or {}
+        told = {"actions": sorted(actions or {})}
+        listing = Action(tell=lambda: told, act=lambda _: (405, told))
+        self._actions = {ACTIONS: listing, **(actions or {})}
         self._origins = origins
 
     def answer(self, request: Request) -> Reply:

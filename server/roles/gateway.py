@@ -13,6 +13,7 @@ import trio
 from protocol.errors import CloseCode
 from protocol.geometry import Geometry
 from server.cluster.nats.settings import EngineSettings
+from server.crowd import BOTS_ACTION, NO_BOTS
 from server.games import load_game
 from server.gateway.service import RunningGateway, run_gateway
 from server.making import gateway_config, listen_config
@@ -89,6 +90,6 @@ async def run_gateway_role(
 def gateway_forever(game_name: str, settings: Settings, engine_settings: EngineSettings) -> None:
     """Be a gateway until a signal ends it."""
     configure_logs(settings.log_level, settings.log_format)
-    pages = load_pages(settings) if settings.page else None
+    pages = load_pages(settings, {BOTS_ACTION: NO_BOTS}) if settings.page else None
     role = partial(run_gateway_role, load_game(game_name), settings, engine_settings, pages=pages)
     trio.run(run_until_signalled, role)

@@ -3,13 +3,16 @@
 Each shard reports what it has created, destroyed, owns and has in transit after one tick; a tally
 over all shards of a world says what does not add up.
 
-Must not know: how shards work.
+Must not know: how shards step.
 """
 
 from collections import Counter
 from collections.abc import Iterable
 
 import attrs
+
+from server.shard.outbox import Outbox
+from sim.world import World
 
 __all__ = ["Census", "Counting", "Tally", "tally"]
 
@@ -42,6 +45,18 @@ class Counting:
         """Take in what one step did."""
         self.created.update(created)
         self.destroyed.update(destroyed)
+
+    def census(self, shard: int, world: World, outbox: Outbox) -> Census:
+        """Who is where in `world`, and on its way out of it."""
+        return Census(
+            shard=shard,
+            tick=world.tick,
+            created=frozenset(self.created),
+            destroyed=frozenset(self.destroyed),
+            owned=frozenset(world.owned_ids()),
+            in_transit=frozenset(outbox.in_transit()),
+            crossings=outbox.sent_entities,
+        )
 
     def to_data(self) -> list[list[int]]:
         """Plain data for a checkpoint."""

@@ -14,10 +14,10 @@ from types import MappingProxyType
 import attrs
 
 from server.cluster.journal import MemoryJournal
-from server.cluster.seams import Draft, Journal
+from server.cluster.seams import Draft, Journal, Record
 from server.shard.outbox import Out
 
-__all__ = ["Commit", "Writer"]
+__all__ = ["Commit", "Writer", "tick_of"]
 
 
 NO_NUMBERS: Mapping[int, int] = MappingProxyType({})
@@ -89,6 +89,11 @@ class Writer:
         for commit in commits:
             numbers.update(commit.numbers)
         self._kept.append((position, numbers))
+
+
+def tick_of(record: Draft | Record) -> int | None:
+    """The tick whose record this is; None for an out."""
+    return int(record.id) if record.to is None else None
 
 
 def _drafts(commit: Commit) -> list[Draft]:

@@ -28,6 +28,7 @@ from server.shard.mail import (
     Leave,
     Mail,
     Refused,
+    Remind,
     Resume,
     Resumed,
     Resync,
@@ -43,13 +44,14 @@ __all__ = ["Asked", "Desk", "DeskStatistics"]
 class Asked:
     """What one tick's mail asks of the world: sessions to join and to leave, frames to repeat.
 
-    `returned` are sessions whose new link is known to be up.
+    `returned` are sessions whose new link is known to be up, `reminders` such players elsewhere.
     """
 
     joins: list[Session] = attrs.field(factory=list)
     leaves: list[int] = attrs.field(factory=list)
     resyncs: list[tuple[str, Resync]] = attrs.field(factory=list)
     returned: list[Session] = attrs.field(factory=list)
+    reminders: list[Remind] = attrs.field(factory=list)
 
 
 @attrs.frozen
@@ -88,6 +90,7 @@ class Desk:
             Leave: self._leave,
             Input: self._input,
             Resync: self._resync,
+            Remind: self._remind,
         }
 
     def open(self, now: int) -> None:
@@ -224,6 +227,10 @@ class Desk:
 
     def _resync(self, sender: str, item: Resync) -> None:
         self._asked.resyncs.append((sender, item))
+
+    def _remind(self, sender: str, item: Remind) -> None:
+        del sender
+        self._asked.reminders.append(item)
 
     def _in_range(self, kind: int, values: tuple[int | str, ...]) -> bool:
         inputs = self._schema.inputs

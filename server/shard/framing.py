@@ -65,6 +65,10 @@ class Framer:
         self._base = frame.tick
         return frame
 
+    def begin_anew(self) -> None:
+        """Have the next frame stand on nothing, as if it were the first one."""
+        self._base = 0
+
     def repeat(
         self,
         frame: Frame,

@@ -17,7 +17,6 @@ from server.shard import limits
 from server.shard.border import Border
 from server.shard.forwarding import Forwarding
 from server.shard.guests import GuestBatch, Guests, select
-from server.shard.newsroom import Newsroom
 from server.shard.outbox import Outbox
 from server.shard.sessions import Session, SessionTable
 from sim.engine import Export
@@ -59,13 +58,8 @@ class Handoff:
         self.guests = Guests()
         self.forwarding = Forwarding()
 
-    def cut(
-        self, tick: int, exports: Sequence[Export], newsroom: Newsroom
-    ) -> tuple[list[Departure], list[GuestBatch]]:
-        """Cut out who is beyond the border after `tick`; they are guests from now on.
-
-        What `newsroom` remembers for their players goes with them.
-        """
+    def cut(self, tick: int, exports: Sequence[Export]) -> tuple[list[Departure], list[GuestBatch]]:
+        """Cut out who is beyond the border after `tick`; they are guests from now on."""
         batches = self._batches(tick, exports)
         if not batches:
             return [], []
@@ -75,8 +69,6 @@ class Handoff:
         departures = []
         for entity, to in zip(entities, shards, strict=True):
             session = players.get(entity)
-            if session is not None:
-                session.told = newsroom.addressed_to(entity, tick)
             held = None if session is None else session.to_data(tick)
             departures.append(Departure(entity, to, session, held))
         self._send(departures)

@@ -24,6 +24,7 @@ from protocol.schema import Schema
 from server.cluster.seams import Bus
 from server.shard import limits
 from server.shard.arrivals import Arrival, Arrivals, Progress
+from server.shard.bookkeeping import Bookkeeper, Happened
 from server.shard.census import Census, Counting
 from server.shard.commands import Commands
 from server.shard.commit import Commit
@@ -37,6 +38,7 @@ from server.shard.handoff import Departure, Handoff
 from server.shard.inbox import Inbox, Taken
 from server.shard.mail import (
     Mail,
+    Remind,
     Resync,
     Resynced,
     frame_subject,
@@ -49,11 +51,12 @@ from server.shard.outbox import CommandParcel, EntityParcel, Out, Outbox
 from server.shard.players import Players
 from server.shard.post import Post
 from server.shard.recall import Recall
-from server.shard.record import TickRecord, pack_digests
+from server.shard.record import TickRecord
 from server.shard.replication import Replication
 from server.shard.saved import Saved
 from server.shard.schedule import FULL_SPEED
 from server.shard.sessions import Session, SessionTable
+from server.shard.showing import Showing
 from sim.engine import Export, InputIn, TickInput, TickOutput
 from sim.game import Game
 from sim.ghosts import Ghosts as GhostColumns
@@ -111,8 +114,6 @@ class Shard:
         self._durability = Durability()
         self._ghost_count = 0
         self._frame_bytes = 0
-        self._record_bytes = 0
-        self._checkpoint_bytes = 0
         self._recall = Recall(
             self.world,
             sessions=self.sessions,
@@ -123,6 +124,15 @@ class Shard:
             outbox=self._outbox,
             newsroom=self._newsroom,
             counting=self._counting,
+        )
+        self._books = Bookkeeper(
+            self.world,
+            config,
+            outbox=self._outbox,
+            arrivals=self._arrivals,
+            sessions=self.sessions,
+            recall=self._recall,
+            durability=self._durability,
         )
         if kept is not None:
             self._recall.load(kept)
@@ -139,13 +149,13 @@ class Shard:
         self._queued.clear()
         coming = self._receive(tick, arrived)
         asked = self._read(tick, taken)
-        inputs, applied = self._inputs(tick)
+        inputs, applied = self.sessions.take_inputs(tick, self._once)
         given = TickInput(
             tick,
             self.world.step + 1,
             joins=[(session.id, session.name) for session in asked.joins],
             leaves=asked.leaves,
-            inputs=inputs,
+            inputs=[InputIn(number, due.kind, due.values, due.view) for number, due in inputs],
             commands=self._commands.take(),
             arrivals=[(parcel.body, tick - parcel.tick) for parcel in coming.values()],
             ghosts=self._ghost_columns(tick, coming),
@@ -156,7 +166,7 @@ class Shard:
         departures = self._cut(tick, exports)
         for command in output.commands:
             self._commands.send(*command)
-        self._leave_commit(given, arrived, departures, asked, applied)
+        self._books.leave_commit(Happened(given, arrived, departures, asked.leaves, applied))
         self._post.flush(tick)
 
     def _receive(self, tick: int, arrived: Sequence[Arrival]) -> dict[int, EntityParcel]:
@@ -171,7 +181,6 @@ class Shard:
             if parcel.session is not None:
                 session = Session.from_data(parcel.session, tick)
                 session.hop += 1
-                self._newsroom.arrived(session)
                 self._desk.arrived(session)
         for arrival in arrived:
             if isinstance(arrival.parcel, CommandParcel):
@@ -188,20 +197,6 @@ class Shard:
         for mail in taken.mail:
             self._desk.take(mail)
         return self._desk.close()
-
-    def _inputs(self, tick: int) -> tuple[list[InputIn], list[tuple[int, int]]]:
-        """The inputs of this tick, and (session, newest applied) where that changed."""
-        inputs: list[InputIn] = []
-        applied: list[tuple[int, int]] = []
-        for session in self.sessions.waiting():
-            number, waiting = session.id, session.inputs
-            due = waiting.take(tick, self._once)
-            if due:
-                for _, _, view, kind, values in due:
-                    inputs.append(InputIn(number, kind, values, view))
-                applied.append((number, waiting.applied))
-                self.sessions.note_applied(session)
-        return inputs, applied
 
     def _ghost_columns(self, tick: int, coming: Mapping[int, EntityParcel]) -> list[GhostColumns]:
         if not self._region:
@@ -222,11 +217,23 @@ class Shard:
                 self.sessions.bind(session, entity)
         for session in asked.joins:
             self._desk.entered(session)
-        for session in asked.returned:
-            self._newsroom.tell_again(session, tick)
+        self._remind(tick, asked)
         if self._counting is not None:
             self._counting.note(output.created, output.destroyed)
         self._newsroom.report(tick, output.events, output.scores)
+
+    def _remind(self, tick: int, asked: Asked) -> None:
+        """Tell again what players may have missed; the other shards have told them things, too."""
+        back = [
+            Remind(session.entity, session.centre, session.radius_class)
+            for session in asked.returned
+            if session.entity and session.centre >= 0
+        ]
+        if back:
+            mail = Mail(shard_sender(self.id), tuple(back)).encode()
+            for shard in self.sources:
+                self._bus.publish(inbox_subject(self.config.world, shard), mail)
+        self._newsroom.tell_again([*back, *asked.reminders], tick)
 
     def _publish(self, tick: int, asked: Asked) -> list[Export]:
         exports = [self.world.export(kind) for kind in self._kinds]
@@ -259,7 +266,7 @@ class Shard:
     def _cut(self, tick: int, exports: Sequence[Export]) -> list[Departure]:
         if self._durability.lag_ticks > limits.HANDOFF_LAG_TICKS:
             return []  # the journal is not accepting: nobody may be between two shards for long
-        departures, batches = self._handoff.cut(tick, exports, self._newsroom)
+        departures, batches = self._handoff.cut(tick, exports)
         if self._region:
             self._ghosts.linger(batches)
         for departure in departures:
@@ -267,57 +274,11 @@ class Shard:
                 self._desk.moved(departure.session, departure.to, tick)
         return departures
 
-    def _leave_commit(
-        self,
-        given: TickInput,
-        arrived: Sequence[Arrival],
-        departures: Sequence[Departure],
-        asked: Asked,
-        applied: Sequence[tuple[int, int]],
-    ) -> None:
-        tick = given.tick
-        sources = {arrival.source for arrival in arrived}
-        progress = {source: self._arrivals.progress[source] for source in sorted(sources)}
-        record = TickRecord(
-            tick=tick,
-            step=given.step,
-            tree_version=self.config.geometry.version,
-            game=self.game.code,
-            tick_input=given.to_bytes(),
-            departures=tuple(departure.to_data() for departure in departures),
-            letters=self._outbox.letters,
-            progress=progress,
-            sessions=tuple(session.to_data(tick) for session in self.sessions.take_touched()),
-            ended=tuple(asked.leaves),
-            applied=tuple(applied),
-            digests=self._digests(tick),
-        ).encode()
-        self._record_bytes = len(record)
-        outs = self._outbox.finish()
-        numbers = {out.to: self._outbox.numbers[out.to] for out in outs}
-        taken = {source: at.number for source, at in progress.items()}
-        if tick % limits.TAKEN_EVERY_TICKS == 0:  # the bus may have lost what we said before
-            taken = {source: at.number for source, at in self._arrivals.progress.items()}
-        self._durability.leave(Commit(tick, record, outs, numbers, self._due(tick)), taken)
-
-    def _digests(self, tick: int) -> bytes:
-        every = self.config.digests_every
-        return pack_digests(self.world.digests()) if every and tick % every == 0 else b""
-
-    def _due(self, tick: int) -> bytes | None:
-        """The checkpoint of this tick, if it leaves one. Shards of a node take turns."""
-        every = self.config.checkpoint_every
-        if not every or (tick + self.id * every // 4) % every:
-            return None
-        return self.checkpoint()
-
     # --- recovery --------------------------------------------------------------------------------
 
     def checkpoint(self) -> bytes:
         """Everything that the ticks to come depend on, as it is after the newest one."""
-        data = self._recall.save(self.game, self.config.geometry.version).encode()
-        self._checkpoint_bytes = len(data)
-        return data
+        return self._books.checkpoint()
 
     def replay(self, record: TickRecord) -> tuple[Out, ...]:
         """Take a recorded step again, before the first tick; the outs that it made.
@@ -325,6 +286,13 @@ class Shard:
         Raises DivergenceError if it leads elsewhere than it did.
         """
         return self._recall.replay(record)
+
+    def be_shown(self) -> Showing:
+        """From now on `replay` keeps what the frames need that this makes."""
+        self._recall.showing = Showing(
+            self.world, self._bus, self._handoff, self._newsroom, self._replication, self._framer
+        )
+        return self._recall.showing
 
     def go_on(self) -> None:
         """Nothing more is replayed: the next thing is a tick."""
@@ -402,15 +370,7 @@ class Shard:
         """Who is where after the newest tick. Raises RuntimeError unless configured to count."""
         if self._counting is None:
             raise RuntimeError("this shard does not count: ShardConfig(counting=True)")
-        return Census(
-            shard=self.id,
-            tick=self.world.tick,
-            created=frozenset(self._counting.created),
-            destroyed=frozenset(self._counting.destroyed),
-            owned=frozenset(self.world.owned_ids()),
-            in_transit=frozenset(self._outbox.in_transit()),
-            crossings=self._outbox.sent_entities,
-        )
+        return self._counting.census(self.id, self.world, self._outbox)
 
     def statistics(self) -> ShardStatistics:
         """The shard after its newest tick."""
@@ -425,8 +385,8 @@ class Shard:
             crossings=self._outbox.sent_entities,
             journal_lag_ticks=self._durability.lag_ticks,
             frame_bytes=self._frame_bytes,
-            record_bytes=self._record_bytes,
-            checkpoint_bytes=self._checkpoint_bytes,
+            record_bytes=self._books.record_bytes,
+            checkpoint_bytes=self._books.checkpoint_bytes,
             duplicates=self._arrivals.duplicates,
             undeliverable=self._commands.undeliverable,
             malformed=self._inbox.malformed,

@@ -21,6 +21,7 @@ __all__ = [
     "Joined",
     "Leave",
     "Refused",
+    "Remind",
     "Resume",
     "Resumed",
     "Resync",
@@ -108,6 +109,22 @@ class Resync:
     cells: tuple[int, ...] = ()
 
 
+# --- from a shard to the others ------------------------------------------------------------------
+
+
+@attrs.frozen
+class Remind:
+    """The player of `entity` is back after a lost link: tell again what concerns it.
+
+    That are durable events, also those that happened elsewhere than in the shard that owns it now.
+    `centre` and `radius_class` say which cells it sees.
+    """
+
+    entity: int
+    centre: int
+    radius_class: int
+
+
 # --- from a shard to a gateway -------------------------------------------------------------------
 
 
@@ -192,6 +209,7 @@ Item: TypeAlias = (
     | Leave
     | Input
     | Resync
+    | Remind
     | Joined
     | Refused
     | Resumed

@@ -20,7 +20,7 @@ from protocol.frame import FrameEvent, Scope
 from protocol.geometry import Geometry
 from protocol.schema import Schema
 from server.shard import limits
-from server.shard.sessions import Session
+from server.shard.letters import Remind
 from sim.engine import EmittedEvent, Score
 
 __all__ = ["News", "Newsroom"]
@@ -74,34 +74,33 @@ class Newsroom:
 
     # --- what was told before --------------------------------------------------------------------
 
-    def tell_again(self, session: Session, now: int) -> None:
-        """Tell the player of `session` what is remembered and concerns it."""
-        cells = self._cells_of(session)
+    def tell_again(self, players: Sequence[Remind], now: int) -> None:
+        """Tell players who are back what is remembered and concerns them.
+
+        What the next frame tells anyway is left out: the two would look like twins.
+        """
+        if not players:
+            return
+        fresh = set(self._next.events)
+        everybody: list[FrameEvent] = []
+        addressed: dict[int, list[FrameEvent]] = {}
+        placed: dict[int, list[FrameEvent]] = {}
         for event in self._remembered(now):
-            if event.scope is Scope.CELL:
-                concerns = event.target in cells
+            if event in fresh:
+                continue
+            if event.scope is Scope.WORLD:
+                everybody.append(event)
             else:
-                concerns = event.scope is Scope.WORLD or event.target == session.entity
-            if concerns and session.entity:
-                again = attrs.evolve(event, scope=Scope.ENTITY, target=session.entity)
-                self._next.events.append(again)
-
-    def addressed_to(self, entity: int, now: int) -> list[list[Any]]:
-        """What is remembered, or waits, for the player of `entity`, to travel with its session."""
-        waiting = [event for _, events in self._held for event in events]
-        return [
-            [event.kind, event.values, event.tick, event.shard]
-            for event in (*self._remembered(now), *waiting)
-            if event.scope is Scope.ENTITY and event.target == entity
-        ]
-
-    def arrived(self, session: Session) -> None:
-        """Remember what came with a session."""
-        for kind, values, tick, shard in session.told:
-            event = FrameEvent(kind, values, Scope.ENTITY, session.entity, tick, shard)
-            if event not in self._past:
-                self._past.append(event)
-        session.told = []
+                found = addressed if event.scope is Scope.ENTITY else placed
+                found.setdefault(event.target, []).append(event)
+        for player in {player.entity: player for player in players}.values():
+            events = [*everybody, *addressed.get(player.entity, ())]
+            for cell in self._cells_of(player) & placed.keys():
+                events += placed[cell]
+            events.sort(key=lambda event: event.tick)
+            self._next.events += [
+                attrs.evolve(event, scope=Scope.ENTITY, target=player.entity) for event in events
+            ]
 
     def recall(self, tick: int, events: Sequence[EmittedEvent]) -> None:
         """Remember the durable ones of a tick that is replayed."""
@@ -129,7 +128,7 @@ class Newsroom:
         return [
             attrs.evolve(event, repeated=True)
             for event in self._remembered(now)
-            if event.tick > after and event.shard == self._shard
+            if event.tick > after
         ]
 
     def _remembered(self, now: int) -> list[FrameEvent]:
@@ -137,10 +136,11 @@ class Newsroom:
             self._past.popleft()
         return list(self._past)
 
-    def _cells_of(self, session: Session) -> frozenset[int]:
-        if session.centre < 0:
-            return frozenset()
-        return frozenset(self._geometry.interest_cells(session.centre, session.radius_class))
+    def _cells_of(self, player: Remind) -> frozenset[int]:
+        geometry = self._geometry
+        if player.centre >= geometry.cells or player.radius_class >= len(geometry.interest):
+            return frozenset()  # of another world
+        return frozenset(geometry.interest_cells(player.centre, player.radius_class))
 
     def take(self) -> News:
         """The news for the next frame."""

@@ -2,7 +2,8 @@
 
 A record says everything that its tick consumed and decided, so the same step leads to the same
 world, the same sessions and the same outs. What only mattered to links and neighbours (guests,
-frames, mail) is not made again: receivers get keyframes from whoever owns the shard now.
+frames, mail) is not made again, unless somebody watches (`Showing`): receivers get keyframes from
+whoever owns the shard now.
 
 Records of other code cannot be replayed: what they made durable (who came, went and joined) is
 taken over, by one step of the new rules for each, without the inputs; nothing is compared there.
@@ -23,6 +24,7 @@ from server.shard.outbox import Out, Outbox
 from server.shard.record import TickRecord, differing_columns
 from server.shard.saved import Saved
 from server.shard.sessions import Session, SessionTable
+from server.shard.showing import Showing
 from sim.engine import TickInput, TickOutput
 from sim.game import Game
 from sim.replay import DivergenceError
@@ -61,6 +63,7 @@ class Recall:
         self._counting = counting
         self.replayed = 0
         self.foreign = 0
+        self.showing: Showing | None = None  # who lets others watch
 
     # --- the whole -------------------------------------------------------------------------------
 
@@ -111,11 +114,14 @@ class Recall:
         if record.progress:
             self._progress(record.progress)
             self._handoff.forwarding.came_among(set(world.owned_ids()))
+        if self.showing is None:
+            self._newsroom.recall(record.tick, output.events)
+        else:
+            self.showing.stepped(record.tick, output, record.departures)
         self._depart(record, same=same)
         for letter in record.letters:
             self._outbox.send(letter)
         self._commands.recall(output.commands)
-        self._newsroom.recall(record.tick, output.events)
         if self._counting is not None:
             self._counting.note(output.created, output.destroyed)
         if same and record.digests:

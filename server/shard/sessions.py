@@ -12,7 +12,7 @@ Must not know: worlds, frames, the bus; time is counted in ticks that are passed
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from heapq import heappop, heappush
 from typing import Any
 
@@ -32,7 +32,6 @@ class Session:
 
     `centre` is the cell that its interest is centred on, -1 before the first frame, and
     `radius_class` says how far it reaches; `lost_at` is the tick at which its link was lost.
-    `told` are the durable events that travel with it from one shard to another.
     """
 
     id: int
@@ -45,7 +44,6 @@ class Session:
     hop: int = 0
     centre: int = -1
     radius_class: int = 0
-    told: list[Any] = attrs.field(factory=list)
     lost_at: int | None = None
     inputs: InputBuffer = attrs.field(factory=InputBuffer)
 
@@ -68,7 +66,6 @@ class Session:
             self.hop,
             self.centre,
             self.radius_class,
-            self.told,
             waited,
             self.inputs.to_data(),
         ]
@@ -183,11 +180,24 @@ class SessionTable:
         sessions = self._sessions
         return [sessions[each] for each in self._waiting]
 
-    def note_applied(self, session: Session) -> None:
-        """Note that inputs of a session took effect."""
-        self._progressed[session.id] = None
-        if not session.inputs:
-            self._waiting.pop(session.id, None)
+    def take_inputs(
+        self, tick: int, once: Container[int]
+    ) -> tuple[list[tuple[int, PendingInput]], list[tuple[int, int]]]:
+        """The inputs of `tick` by session, and (session, newest applied) where that changed.
+
+        `once` are the kinds that run each time; see `InputBuffer.take`.
+        """
+        inputs: list[tuple[int, PendingInput]] = []
+        applied: list[tuple[int, int]] = []
+        for session in self.waiting():
+            due = session.inputs.take(tick, once)
+            if due:
+                inputs += [(session.id, entry) for entry in due]
+                applied.append((session.id, session.inputs.applied))
+                self._progressed[session.id] = None
+                if not session.inputs:
+                    self._waiting.pop(session.id, None)
+        return inputs, applied
 
     def take_changed(self) -> list[Session]:
         """The sessions that are here and of which frames have something new to say.

@@ -54,10 +54,15 @@ class Checkpoints:
         kept = self._shelf(shard).kept
         return kept[-1] if kept else None
 
-    def lacks(self, shard: int) -> bool:
-        """Whether all checkpoints that a shard has are damaged."""
-        has = any(name.startswith(f"{_PREFIX}{shard}-") for name in self._damaged)
-        return has and self.newest(shard) is None
+    def lacks(self, shard: int, revision: int | None = None) -> bool:
+        """Whether a shard's checkpoint, or with None any of them, is damaged: that is told."""
+        if revision is not None:
+            return _name(shard, revision) in self._damaged
+        return any(name.startswith(f"{_PREFIX}{shard}-") for name in self._damaged)
+
+    def kept(self, shard: int) -> list[Checkpoint]:
+        """All that are whole, oldest first."""
+        return list(self._shelf(shard).kept)
 
     def covered(self, shard: int) -> int | None:
         """The position up to which a shard's records are in all checkpoints that are kept.

@@ -8,14 +8,15 @@ Error handling: OSError, as it comes. A failed `sync` says nothing about what is
 Must not know: what files hold.
 """
 
+import errno
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 import trio
 
-__all__ = ["Disk", "FolderDisk"]
+__all__ = ["Disk", "FolderDisk", "FolderView"]
 
 _ASIDE: Final = ".new"
 
@@ -146,3 +147,47 @@ class FolderDisk:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+class FolderView:
+    """A folder to look at, which another process may be writing into: nothing in it is changed.
+
+    What would be cut off or removed stays where it is; what would be written raises.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def names(self) -> list[str]:
+        """The names of all files, sorted, without those that are being written aside."""
+        names = (entry.name for entry in os.scandir(self._folder) if entry.is_file())
+        return sorted(name for name in names if not name.endswith(_ASIDE))
+
+    def read(self, name: str) -> bytes:
+        """All of a file."""
+        return (self._folder / name).read_bytes()
+
+    def append(self, name: str, data: bytes) -> NoReturn:
+        """Nothing is written here."""
+        raise _read_only(name, data)
+
+    async def sync(self, name: str) -> None:  # noqa: ARG002 - the protocol's
+        """There is nothing to make durable."""
+        await trio.lowlevel.checkpoint()
+
+    async def replace(self, name: str, data: bytes) -> NoReturn:
+        """Nothing is written here."""
+        await trio.lowlevel.checkpoint()
+        raise _read_only(name, data)
+
+    async def cut(self, name: str, size: int) -> None:  # noqa: ARG002 - the protocol's
+        """The file stays as it is."""
+        await trio.lowlevel.checkpoint()
+
+    async def remove(self, names: Iterable[str]) -> None:  # noqa: ARG002 - the protocol's
+        """The files stay where they are."""
+        await trio.lowlevel.checkpoint()
+
+
+def _read_only(name: str, data: bytes) -> OSError:
+    return OSError(errno.EROFS, f"{len(data)} bytes for a folder that is only looked at", name)

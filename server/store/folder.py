@@ -18,15 +18,17 @@ from typing import Final
 
 import trio
 
-from server.store.disk import FolderDisk
+from server.store.disk import Disk, FolderDisk, FolderView
 from server.store.errors import StoreBusy, StoreDamaged, StoreMismatch
 from server.store.journal import StoreJournal
+from server.store.log import SEGMENT_BYTES
 
-__all__ = ["open_store"]
+__all__ = ["look_into_store", "open_store"]
 
 _WORLD: Final = "world.json"
 _LOCK: Final = "lock"
 _CLOSE_S: Final = 5.0
+LOOKS: Final = 5  # at a store that a running server changes, until one sees all of a moment
 
 
 @asynccontextmanager
@@ -36,6 +38,7 @@ async def open_store(
     report: Callable[[str], None],
     *,
     durable: bool = True,
+    segment_bytes: int = SEGMENT_BYTES,
 ) -> AsyncIterator[StoreJournal]:
     """The journal in `folder`, which is made if it is not there, for as long as the block runs.
 
@@ -46,13 +49,52 @@ async def open_store(
     with _locked(folder):
         disk = FolderDisk(folder, durable=durable)
         try:
-            await _check_world(disk, folder, world)
-            journal = await StoreJournal.open(disk, report)
+            journal = await _open(disk, folder, world, report, segment_bytes)
             yield journal
             with trio.CancelScope(shield=True), trio.move_on_after(_CLOSE_S):
                 await journal.close()
         finally:
             disk.close()
+
+
+async def _open(
+    disk: FolderDisk,
+    folder: Path,
+    world: Mapping[str, object],
+    report: Callable[[str], None],
+    segment_bytes: int,
+) -> StoreJournal:
+    try:
+        await _check_world(disk, folder, world)
+        return await StoreJournal.open(disk, report, segment_bytes=segment_bytes)
+    except StoreDamaged as error:
+        raise StoreDamaged(
+            f"the store {str(folder)!r} is not used: {error}. Nothing in it was changed; put a "
+            "copy of it back, or begin anew in another folder"
+        ) from error
+
+
+async def look_into_store(
+    folder: Path, report: Callable[[str], None]
+) -> tuple[Mapping[str, object], StoreJournal]:
+    """What a store says of its world, and its journal to read from, as it is at this moment.
+
+    Nothing is changed and nobody is kept out: a server may be running on it. Raises StoreMismatch
+    when there is no store in `folder`.
+    """
+    disk = FolderView(folder)
+    for attempts_left in reversed(range(LOOKS)):
+        try:
+            if _WORLD not in disk.names():
+                break
+            return _read_world(disk, folder), await StoreJournal.open(disk, report)
+        except FileNotFoundError:  # a running server has just deleted what it does not need
+            if not attempts_left:
+                raise StoreMismatch(f"the store {str(folder)!r} changes all the time") from None
+        except OSError as error:
+            name = str(folder)
+            raise StoreMismatch(f"the store {name!r} cannot be read: {error.strerror}") from error
+    raise StoreMismatch(f"{str(folder)!r} is no store: there is no {_WORLD} in it")
 
 
 @contextmanager
@@ -81,15 +123,20 @@ async def _check_world(disk: FolderDisk, folder: Path, world: Mapping[str, objec
     if _WORLD not in disk.names():
         await disk.replace(_WORLD, json.dumps(wanted, indent=1).encode() + b"\n")
         return
-    try:
-        kept = json.loads(disk.read(_WORLD))
-    except ValueError as error:
-        raise StoreDamaged(f"{_WORLD} in {str(folder)!r} is damaged: {error}") from None
-    if not isinstance(kept, dict):
-        raise StoreDamaged(f"{_WORLD} in {str(folder)!r} is damaged: it is no table")
+    kept = _read_world(disk, folder)
     names = [name for name in {**wanted, **kept} if wanted.get(name) != kept.get(name)]
     if names:
         differences = "; ".join(
             f"{name} was {kept.get(name)!r} and is {wanted.get(name)!r}" for name in names
         )
         raise StoreMismatch(f"the store {str(folder)!r} is of another world: {differences}")
+
+
+def _read_world(disk: Disk, folder: Path) -> Mapping[str, object]:
+    try:
+        kept = json.loads(disk.read(_WORLD))
+    except ValueError as error:
+        raise StoreDamaged(f"{_WORLD} in {str(folder)!r} is damaged: {error}") from None
+    if not isinstance(kept, dict):
+        raise StoreDamaged(f"{_WORLD} in {str(folder)!r} is damaged: it is no table")
+    return kept

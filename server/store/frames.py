@@ -37,6 +37,7 @@ class What(IntEnum):
     TRIM = 2  # records up to this position are not needed any more
     CLOSE = 3  # the store was closed well
     STATE = 4  # where a shard stood when a segment began: its newest position, id and epoch
+    SAVED = 5  # a checkpoint of this position is kept; the epoch is its revision
 
 
 @attrs.frozen

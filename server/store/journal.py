@@ -11,9 +11,12 @@ torn tail, and a damaged checkpoint that an older one stands in for, are reporte
 Must not know: what records and checkpoints say.
 """
 
+import struct
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Final
 
 import attrs
 import trio
@@ -21,7 +24,7 @@ import trio
 from server.cluster.seams import Checkpoint, Draft, Fenced, Record, check_drafts
 from server.store.checkpoints import Checkpoints
 from server.store.disk import Disk
-from server.store.errors import StoreDamaged
+from server.store.errors import StoreDamaged, StoreFull
 from server.store.frames import Frame, What
 from server.store.log import SEGMENT_BYTES, Log, Placed
 
@@ -34,7 +37,11 @@ class _Stream:
 
     `last` and `last_id` are of the newest append or claim, `written` the place in the log behind
     it, durable or not. `places` are the places in the log before the records, `waiting` are records
-    that are not durable yet, with the places before and behind them.
+    that are not durable yet, with the places before and behind them. `trims` are
+    the places behind the trims that may not be durable yet, `settled` is the newest that is.
+    `saved` is the newest revision that is kept for sure, `revision` may be on its way.
+    `newest` is the position of the newest record, `gone` that of the newest one that went with a
+    former segment.
     """
 
     records: list[Record] = attrs.field(factory=list)
@@ -45,7 +52,12 @@ class _Stream:
     written: int = 0
     epoch: int = 0
     trimmed: int = 0
+    trims: deque[tuple[int, int]] = attrs.field(factory=deque)
+    settled: int = 0
     revision: int = 0
+    saved: int = 0
+    newest: int = 0
+    gone: int = 0
 
     def after(self, position: int) -> list[Record]:
         return self.records[bisect_right(self.records, position, key=_position) :]
@@ -70,10 +82,20 @@ class _Stream:
                 return record.id == name
         return False
 
+    def settle(self, durable: int) -> int:
+        """Up to where it is trimmed durably: what a crash may bring back is still needed."""
+        while self.trims and self.trims[0][0] <= durable:
+            self.settled = self.trims.popleft()[1]
+        return self.settled
+
     def forget(self, upto: int) -> None:
         gone = bisect_right(self.records, upto, key=_position)
         del self.records[:gone]
         del self.places[:gone]
+
+
+# A shard when a segment begins: trimmed up to, newest record, newest checkpoint's revision.
+_STATE: Final = struct.Struct("<QQQ")
 
 
 def _position(record: Record) -> int:
@@ -99,9 +121,10 @@ class StoreJournal:
     ) -> "StoreJournal":
         """The journal that lies on a disk, an empty one if none does. Raises StoreDamaged."""
         checkpoints = Checkpoints(disk, report)
-        log, placed = await Log.open(disk, report, segment_bytes=segment_bytes)
+        log, placed = Log.open(disk, report, segment_bytes=segment_bytes)
         journal = cls(log, checkpoints)
-        journal._replay(placed)
+        journal._replay(placed, report)
+        await log.cut_tail()
         log.heading = journal._states
         return journal
 
@@ -163,8 +186,9 @@ class StoreJournal:
         if upto <= stream.trimmed:
             await trio.lowlevel.checkpoint()
             return
+        place = self._log.append(Frame(What.TRIM, shard, upto))  # durable with what comes next
         stream.trimmed = upto
-        self._log.append(Frame(What.TRIM, shard, upto))  # durable with whatever comes next
+        stream.trims.append((place, upto))
         await self._forget()
 
     # --- reading ---------------------------------------------------------------------------------
@@ -202,6 +226,10 @@ class StoreJournal:
         except OSError as error:
             stream.revision = revision
             self._log.raise_for(error, f"checkpoint {revision + 1} of shard {shard} is not kept")
+        stream.saved = revision + 1
+        # So that a checkpoint that is missing is noticed. Durable with whatever comes next.
+        with suppress(StoreFull):
+            self._log.append(Frame(What.SAVED, shard, position, revision + 1))
         await self._forget()
         return revision + 1
 
@@ -210,13 +238,21 @@ class StoreJournal:
         await trio.lowlevel.checkpoint()
         return self._checkpoints.newest(shard)
 
+    def history(self, shard: int) -> tuple[list[Checkpoint], list[Record]]:
+        """All checkpoints that are whole, oldest first, and all records that are still here.
+
+        These are more than a recovery needs: back to the oldest checkpoint, or to the beginning.
+        """
+        return self._checkpoints.kept(shard), list(self._stream(shard).records)
+
     # --- inside ----------------------------------------------------------------------------------
 
     def _put(self, shard: int, stream: _Stream, draft: Draft) -> None:
         position, begins = stream.last + 1, self._log.ends
         name, to, data = draft.id, draft.to, draft.data
         place = self._log.append(Frame(What.RECORD, shard, position, stream.epoch, name, to, data))
-        stream.last, stream.last_id, stream.written = position, name, place
+        stream.last = stream.newest = position
+        stream.last_id, stream.written = name, place
         stream.waiting.append((Record(position, name, to, data), begins, place))
 
     async def _wait_durable(self, shard: int, stream: _Stream) -> None:
@@ -231,15 +267,15 @@ class StoreJournal:
     def _states(self) -> Iterator[Frame]:
         """Where every shard stands, for the head of a segment."""
         for shard, stream in self._streams.items():
-            trimmed = stream.trimmed.to_bytes(8, "little")
+            data = _STATE.pack(stream.trimmed, stream.newest, stream.saved)
             name = stream.last_id or ""
-            yield Frame(What.STATE, shard, stream.last, stream.epoch, name, data=trimmed)
+            yield Frame(What.STATE, shard, stream.last, stream.epoch, name, data=data)
 
     async def _forget(self) -> None:
         """Let go of what nobody needs: trimmed, and in all checkpoints where there are any."""
         first_needed = self._log.durable
         for shard, stream in self._streams.items():
-            upto = stream.trimmed
+            upto = stream.settle(self._log.durable)
             if stream.revision:
                 covered = self._checkpoints.covered(shard)
                 upto = min(upto, covered) if covered is not None else 0
@@ -248,48 +284,80 @@ class StoreJournal:
                 first_needed = min(first_needed, stream.places[0])
         await self._log.forget(first_needed)
 
-    def _replay(self, placed: list[Placed]) -> None:
+    def _replay(self, placed: list[Placed], report: Callable[[str], None]) -> None:
         """Take over what a log holds. Raises StoreDamaged where a shard's positions jump."""
         begins = 0
         for each in placed:
-            frame, place = each.frame, begins
+            self._take(each.frame, begins)
             begins = each.ends
-            if frame.what is What.CLOSE:
-                continue
-            stream = self._stream(frame.shard)
-            if frame.what is What.TRIM:
-                stream.trimmed = max(stream.trimmed, frame.position)
-                continue
-            ahead = 0 if frame.what is What.STATE else 1
-            if stream.last and frame.position != stream.last + ahead:
-                raise StoreDamaged(
-                    f"shard {frame.shard} goes on at position {frame.position} after {stream.last}"
-                )
-            stream.last, stream.last_id = frame.position, frame.id or None
-            stream.epoch = max(stream.epoch, frame.epoch)
-            if frame.what is What.STATE:
-                stream.trimmed = max(stream.trimmed, int.from_bytes(frame.data, "little"))
-            if frame.what is What.RECORD:
-                stream.records.append(Record(frame.position, frame.id, frame.to, frame.data))
-                stream.places.append(place)
-        for shard, stream in self._streams.items():
-            self._recall(shard, stream)
-
-    def _recall(self, shard: int, stream: _Stream) -> None:
-        """Have the records follow the checkpoint. Raises StoreDamaged where that cannot be."""
-        newest = self._checkpoints.newest(shard)
-        if self._checkpoints.lacks(shard) and stream.trimmed:
-            raise StoreDamaged(f"no checkpoint of shard {shard} is whole, and its journal is cut")
-        if newest is None:
-            return
-        if newest.position > stream.last:
-            raise StoreDamaged(
-                f"shard {shard} has a checkpoint of position {newest.position}, "
-                f"and its journal ends at {stream.last}"
+        if placed and placed[-1].frame.what is not What.CLOSE:
+            report(
+                "the journal was not closed: the last process was killed, or the end is missing; "
+                "this is as far as it goes"
             )
-        stream.revision = newest.revision
-        # What is in the newest checkpoint only is needed again when that one is damaged.
-        stream.trimmed = min(stream.trimmed, newest.position)
+        for shard, stream in self._streams.items():
+            self._recall(shard, stream, report)
+
+    def _take(self, frame: Frame, place: int) -> None:
+        """Take over one frame that begins at a place in the log."""
+        if frame.what is What.CLOSE:
+            return
+        stream = self._stream(frame.shard)
+        match frame.what:
+            case What.TRIM:
+                stream.trimmed = max(stream.trimmed, frame.position)
+                return
+            case What.SAVED:
+                stream.saved = max(stream.saved, frame.epoch)
+                return
+            case What.STATE:
+                trimmed, newest, revision = _STATE.unpack(frame.data)
+                if not stream.last:
+                    stream.newest = stream.gone = newest
+                stream.trimmed = max(stream.trimmed, trimmed)
+                stream.saved = max(stream.saved, revision)
+            case What.RECORD:
+                record = Record(frame.position, frame.id, frame.to, frame.data)
+                stream.records.append(record)
+                stream.places.append(place)
+                stream.newest = frame.position
+        ahead = 0 if frame.what is What.STATE else 1
+        if stream.last and frame.position != stream.last + ahead:
+            raise StoreDamaged(
+                f"the journal is damaged: shard {frame.shard} goes on at position {frame.position} "
+                f"after {stream.last}"
+            )
+        stream.last, stream.last_id = frame.position, frame.id or None
+        stream.epoch = max(stream.epoch, frame.epoch)
+
+    def _recall(self, shard: int, stream: _Stream, report: Callable[[str], None]) -> None:
+        """Have the records follow the checkpoint. Raises StoreDamaged where that cannot be."""
+        newest, noted = self._checkpoints.newest(shard), stream.saved
+        if newest is None and (noted or self._checkpoints.lacks(shard)):
+            if stream.gone:
+                raise StoreDamaged(
+                    f"no checkpoint of shard {shard} is whole, and its journal begins only at "
+                    f"position {stream.gone + 1}"
+                )
+            report(f"no checkpoint of shard {shard} is whole; all of its journal is used")
+            stream.trimmed = 0
+        if newest is not None:
+            if newest.position > stream.last:
+                raise StoreDamaged(
+                    f"the end of the journal is missing: shard {shard} has a checkpoint of "
+                    f"position {newest.position}, and its journal ends at {stream.last}"
+                )
+            if newest.revision < noted and not self._checkpoints.lacks(shard, noted):
+                report(f"checkpoint {noted} of shard {shard} is missing; an older one is used")
+            # What is in the newest checkpoint only is needed again when that one is damaged.
+            stream.trimmed = min(stream.trimmed, newest.position)
+        stream.revision = stream.saved = newest.revision if newest else 0
+        stream.settled = stream.trimmed
+        if stream.gone > stream.trimmed:
+            raise StoreDamaged(
+                f"a segment is missing: the journal of shard {shard} is needed from position "
+                f"{stream.trimmed + 1} on, and nothing up to {stream.gone} is there"
+            )
 
     def _stream(self, shard: int) -> _Stream:
         return self._streams.setdefault(shard, _Stream())

@@ -48,7 +48,7 @@ class _Segment:
 
 
 class Log:
-    """Frames in order, durable in order. Made by `open`.
+    """Frames in order, durable in order. Made by `open`; `cut_tail` comes before what is written.
 
     `heading` gives the frames with which each further segment begins, so that older ones can go.
     """
@@ -61,24 +61,35 @@ class Log:
         self._durable = 0
         self._syncing: trio.Event | None = None
         self._broken: str | None = None
+        self._torn: dict[str, int] = {}  # how much of a file stays
         self.heading: Callable[[], Iterable[Frame]] = tuple
         self.syncs = 0
 
     @classmethod
-    async def open(
+    def open(
         cls,
         disk: Disk,
         report: Callable[[str], None],
         *,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> tuple["Log", list[Placed]]:
-        """The log that lies on a disk, and its frames; a torn tail is cut, which `report` is told.
+        """The log that lies on a disk, and its frames; `report` is told of a torn tail.
 
-        Raises StoreDamaged.
+        Nothing is changed on the disk. Raises StoreDamaged.
         """
         log = cls(disk, segment_bytes)
-        placed = await log._recover(report)
+        placed = log._recover(report)
         return log, placed
+
+    async def cut_tail(self) -> None:
+        """Take what a crash tore off the disk, if there is any."""
+        if not self._torn:
+            return
+        for name, size in self._torn.items():
+            if size:
+                await self._disk.cut(name, size)
+        await self._disk.remove([name for name, size in self._torn.items() if not size])
+        self._torn.clear()
 
     @property
     def ends(self) -> int:
@@ -159,7 +170,7 @@ class Log:
         if self._broken is not None:
             raise StoreBroken(f"the journal broke before: {self._broken}")
 
-    async def _recover(self, report: Callable[[str], None]) -> list[Placed]:
+    def _recover(self, report: Callable[[str], None]) -> list[Placed]:
         names = [
             name
             for name in self._disk.names()
@@ -168,9 +179,9 @@ class Log:
         contents = [(_begins(name), name, self._disk.read(name)) for name in names]
         placed: list[Placed] = []
         previous: int | None = None
-        for index, (begins, name, content) in enumerate(contents):
+        for index, (begins, _, content) in enumerate(contents):
             if self._segments and begins != self._segments[-1].ends:
-                await self._cut(contents, index, 0, report)
+                self._find_torn(contents, index, 0, report)
                 break
             segment = _Segment(begins, begins)
             self._segments.append(segment)
@@ -183,21 +194,20 @@ class Log:
                 segment.ends = begins + at
                 placed.append(Placed(frame, segment.ends))
             if at < len(content):
-                await self._cut(contents, index, at, report)
+                self._find_torn(contents, index, at, report)
                 break
-            del name
         self._check = previous or 0
         self._durable = self.ends
         return placed
 
-    async def _cut(
+    def _find_torn(
         self,
         contents: list[tuple[int, str, bytes]],
         index: int,
         at: int,
         report: Callable[[str], None],
     ) -> None:
-        """What follows is wrong: a tail that was never durable is cut, anything else is damage."""
+        """What follows is wrong: a tail that need not be durable is torn, anything else damage."""
         begins, name, content = contents[index]
         place = self._segments[-1].ends if self._segments else begins
         for frame in _behind(contents, index, at):
@@ -207,13 +217,9 @@ class Log:
                     f"record {frame.id or frame.what.name} of shard {frame.shard} behind it"
                 )
         lost = len(content) - at + sum(len(later) for _, _, later in contents[index + 1 :])
-        report(f"{name}: cut a torn tail of {lost} bytes, which were never durable")
-        if at:
-            await self._disk.cut(name, at)
-            gone = contents[index + 1 :]
-        else:
-            gone = contents[index:]
-        await self._disk.remove([each for _, each, _ in gone])
+        report(f"{name}: cut a torn tail of {lost} bytes; nothing behind says it was durable")
+        self._torn[name] = at
+        self._torn |= {later: 0 for _, later, _ in contents[index + 1 :]}
         if not at and self._segments and self._segments[-1].name == name:
             self._segments.pop()
 

@@ -15,8 +15,8 @@ Shards, bus, journal, handoff, gateway, codec and clients are the real ones; onl
 network are simulated. The same script gives the same checksum, every time.
 """
 
+from server.recording.recording import Recording
 from server.testing.client import Event, SimClient, View
-from server.testing.recording import Recording
 from server.testing.sim import Sim
 
 __all__ = ["Event", "Recording", "Sim", "SimClient", "View"]

@@ -17,19 +17,24 @@ from server.shard.census import Tally, tally
 from server.shard.commit import Writer
 from server.shard.host import Shard, ShardConfig
 from server.shard.recovery import Rebuilding
+from server.shard.schedule import FULL_SPEED, runs
 from sim import Game
 
 __all__ = ["Cluster"]
 
 
 class Cluster:
-    """The shards of one world, each claimed under its first epoch."""
+    """The shards of one world, each claimed under its first epoch.
+
+    `dilation` is their speed in permille of the schedule's: which ticks they step in.
+    """
 
     def __init__(
         self, game: Game, schema: Schema, geometry: Geometry, *, world: str, seed: int
     ) -> None:
         self.bus = MemoryBus()
         self.journal = MemoryJournal()
+        self.dilation = FULL_SPEED
         self.shards: dict[int, Shard] = {}
         self._game, self._schema = game, schema
         self._writers: dict[int, Writer] = {}
@@ -48,8 +53,11 @@ class Cluster:
             self._writers[shard] = Writer(self.journal, shard, position)
 
     def tick(self, tick: int) -> None:
-        """Step every shard once and make the step durable."""
+        """Step every shard once, unless dilation skips the tick, and make the step durable."""
+        if not runs(tick, self.dilation):
+            return
         for shard in self.shards.values():
+            shard.dilation = self.dilation
             shard.tick(tick)
         self._commit()
         self._deliver()

@@ -7,7 +7,9 @@ script is its own trace.
 Invariants: no sockets, no clock, no sleep, no chance but the seed's.
 """
 
+import io
 import random
+from collections.abc import Iterator
 from typing import Any
 
 from protocol.client import Client
@@ -16,11 +18,13 @@ from protocol.link import Profile, find_profile
 from protocol.schema import Schema
 from server.gateway import Gateway, GatewayConfig, GatewayStatistics, TokenMaker
 from server.net.memory import CAPACITY, MemoryPair
+from server.recording.recording import About, Kept, Recording, RecordingWriter, write_all
+from server.recording.replayer import checksum_of, replay
 from server.shard.census import Tally
 from server.shard.mail import frame_subject, gateway_subject
+from server.shard.schedule import FULL_SPEED
 from server.testing.client import SimClient
 from server.testing.cluster import Cluster
-from server.testing.recording import Recording, checksum_of
 from server.testing.truth import find, holder
 from sim import Game
 from sim.predict import Predictor
@@ -178,6 +182,17 @@ class Sim:
             for client in self.clients:
                 client.hear(now)
 
+    def dilate(self, permille: int) -> None:
+        """From now on shards step at `permille` of full speed, as those do that cannot keep up.
+
+        Ticks pass as ever, and shards skip some of them in their even pattern. 1000 is full speed.
+
+        Raises ValueError for what is no share of it.
+        """
+        if not 0 < permille <= FULL_SPEED:
+            raise ValueError(f"a speed is from 1 to {FULL_SPEED} permille, not {permille}")
+        self._cluster.dilation = permille
+
     def crash(self, shard: int, *, in_step: bool = False) -> None:
         """Lose the process of a shard and recover it from its journal, as another one would.
 
@@ -246,11 +261,31 @@ class Sim:
 
     # --- recording -------------------------------------------------------------------------------
 
-    def record(self) -> Recording:
-        """The run so far; `Recording.replay(game)` steps through it again."""
-        records = {shard: self._cluster.records(shard) for shard in self._cluster.shards}
-        return Recording.of(self.game, self.seed, self.geometry, records, self.checksum())
+    def record(self, module: str = "") -> Recording:
+        """The run so far, to step through again.
+
+        `Recording.save` makes it a file that `shoal replay` shows and verifies; `module` then says
+        where its game is, as module:variable.
+        """
+        identity = {
+            "world": WORLD,
+            "game": self.game.name,
+            "seed": self.seed,
+            "hz": self.game.hz,
+            "geometry": self.geometry.to_data(),
+        }
+        file = io.BytesIO()
+        writer = RecordingWriter(file, About(module, self.game.code, identity), {})
+        write_all(writer, (self._records(shard) for shard in self._cluster.shards))
+        return Recording.from_bytes(file.getvalue())
 
     def replay(self) -> int:
-        """Replay the run so far from its records alone; the checksum that this leads to."""
-        return self.record().replay(self.game)
+        """Replay the run so far from its records alone; the checksum that this leads to.
+
+        Raises DivergedError when a step leads elsewhere than it did.
+        """
+        return replay(self.game, self.record())
+
+    def _records(self, shard: int) -> Iterator[Kept]:
+        for record in self._cluster.records(shard):
+            yield Kept(shard, int(record.id), record.data)

@@ -39,13 +39,17 @@ def new_player(browser: Any) -> Iterator[Callable[..., Player]]:
         if message.type in ("error", "warning"):
             complaints.append(f"{message.type}: {message.text} at {message.location}")
 
+    def note_request(request: Any) -> None:
+        if request.failure != "net::ERR_ABORTED":  # who leaves a page waits for nothing any more
+            complaints.append(f"failed: {request.url}: {request.failure}")
+
     def make(**options: Any) -> Player:
         context = browser.new_context(**{"viewport": VIEWPORT, **options})
         contexts.append(context)
         page = context.new_page()
         page.on("console", note_message)
         page.on("pageerror", lambda error: complaints.append(f"thrown: {error}"))
-        page.on("requestfailed", lambda request: complaints.append(f"failed: {request.url}"))
+        page.on("requestfailed", note_request)
         return Player(page)
 
     yield make

@@ -1,6 +1,7 @@
 """`shoal watch` shows a world that it only knows from the wire."""
 
 import io
+import socket
 
 import pytest
 import trio
@@ -8,7 +9,7 @@ from rich.console import Console
 
 from client_demo import limits
 from client_demo.connection import ConnectionEndedError
-from client_demo.watch import WatchOptions, run_watch
+from client_demo.watch import Deck, WatchOptions, run_watch
 from protocol.errors import CloseCode
 from protocol.messages import Hello
 
@@ -55,3 +56,34 @@ async def test_who_may_not_observe_is_told_so(still_server):
         nursery.start_soon(refuse)
         with trio.fail_after(5), pytest.raises(ConnectionEndedError, match="need a token"):
             await run_watch(WatchOptions(url=server.url, seconds=3), make_console())
+
+
+async def test_what_is_played_says_where_it_is_and_is_told_the_keys(still_server):
+    console = make_console()
+    ours, theirs = socket.socketpair()
+    async with (
+        still_server() as server,
+        trio.SocketStream(trio.socket.from_stdlib_socket(ours)) as player,
+    ):
+        deck = Deck(theirs.detach())
+        with trio.fail_after(5):
+            await deck.press(" 4")
+            assert await player.receive_some() == b" 4"
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(deck.hear, nursery.cancel_scope)
+                await player.send_all("an older line\nplaying 4x · 0:01 of 0:05\nhal".encode())
+                while not deck.line:  # noqa: ASYNC110
+                    await trio.sleep(0.001)
+                assert list(deck.facts())[:2] == ["playing 4x · 0:01 of 0:05", "space pauses"]
+                await player.aclose()
+        await deck.press("x")  # to nobody, which is no error
+        ours, theirs = socket.socketpair()
+        with trio.fail_after(5):
+            options = WatchOptions(url=server.url, deck=theirs.detach())
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(run_watch, options, console)
+                ours.send(b"paused 1x\n")
+                while "paused 1x" not in console.file.getvalue():  # noqa: ASYNC110
+                    await trio.sleep(0.001)
+                ours.close()  # and that ends the map
+    assert console.file.getvalue().endswith("\x1b[?1049l")

@@ -265,6 +265,24 @@ def test_a_shard_that_skips_ticks_slows_everything_down_without_a_jump(sea):
     assert paces[-1] == pytest.approx(0.25, abs=0.01), "it does not slow down"
 
 
+def test_what_is_to_come_goes_on_at_a_dilated_pace(sea):
+    sea.put(1, START)
+    step = 101
+    sea.snapshot(101, steps={0: step}, entered=[1])
+    xs = []
+    for tick in range(102, 180):
+        if tick % 3 == 0:
+            step += 1
+            sea.snapshot(tick, steps={0: step})
+        else:
+            sea.tick = tick
+            sea.playback.feed(sea, Changes())
+        if tick > 145:
+            xs += [sea.at(tick - 0.5 + frame / 4)[0] for frame in range(4)]
+    paces = [(b - a) * 4 for a, b in itertools.pairwise(xs)]
+    assert paces == pytest.approx([0.5 / 3] * len(paces), abs=0.01), "it hurries on, and returns"
+
+
 def test_after_another_link_the_old_picture_goes_on_and_the_absent_leave(sea):
     for entity in (1, 2):
         sea.put(entity, START)

@@ -5,8 +5,9 @@ import random
 import attrs
 import pytest
 
+from server.recording.recording import Recording
+from server.recording.replayer import DivergedError, OtherCodeError, replay
 from server.testing import Sim
-from server.testing.recording import ReplayError
 from sim.games.lanterns import Dash, Harpoon, Steer, game
 
 
@@ -43,9 +44,24 @@ def test_a_recorded_run_replays_to_the_same_checksum(first) -> None:
     assert first.replay() == first.checksum()
 
 
-def test_a_replay_says_where_it_parts_from_its_record(first) -> None:
+def test_a_replay_says_where_it_parts_from_its_record(first, monkeypatch) -> None:
     recording = first.record()
-    with pytest.raises(ReplayError, match="shard 0: The replay differs at tick 64 "):
-        attrs.evolve(recording, seed=99).replay(game)
-    with pytest.raises(ReplayError, match="other rules"):
-        attrs.evolve(recording, code="0" * 16).replay(game)
+    about = recording.about
+    elsewhere = attrs.evolve(about, identity={**about.identity, "seed": 99})
+    monkeypatch.setattr(recording, "about", elsewhere)
+    with pytest.raises(DivergedError, match=r"shard 0 differs .* at tick 64 \(step 64\)") as found:
+        replay(game, recording)
+    assert (found.value.shard, found.value.tick, found.value.step) == (0, 64, 64)
+    assert any(column.startswith("Fish") for column in found.value.columns)
+    monkeypatch.setattr(recording, "about", attrs.evolve(about, code="0" * 16))
+    with pytest.raises(OtherCodeError, match="is not what was recorded"):
+        replay(game, recording)
+
+
+def test_a_recording_is_the_same_run_wherever_it_lies(first, tmp_path) -> None:
+    path = tmp_path / "run.shoal"
+    first.record("sim.games.lanterns:game").save(path)
+    kept = Recording.open(path)
+    assert (kept.about.module, kept.about.game) == ("sim.games.lanterns:game", "lanterns")
+    assert (kept.first, kept.last, kept.shortfall) == (1, first.ticks, "")
+    assert replay(game, kept) == first.checksum()

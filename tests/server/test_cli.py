@@ -27,12 +27,11 @@ def run(*arguments: str, timeout: float = 60, **more: object) -> subprocess.Comp
         capture_output=True,
         text=True,
         timeout=timeout,
-        cwd=HERE,
-        **more,
+        **{"cwd": HERE, **more},
     )
 
 
-@pytest.mark.parametrize("command", ["serve", "demo", "bots", "watch", "play"])
+@pytest.mark.parametrize("command", ["serve", "record", "replay", "demo", "bots", "watch", "play"])
 def test_every_command_explains_itself(command: str) -> None:
     result = run(command, "--help")
     assert result.returncode == 0
@@ -59,6 +58,13 @@ def test_every_setting_is_a_flag_a_variable_and_has_help() -> None:
         (["watch", "--url", "http://x"], "ws://"),
         (["bots", "--count", "0"], "count"),
         (["play", "--size", "big"], "not like 1024x640"),
+        (["replay", "not-there.shoal"], "'not-there.shoal' cannot be read: No such file"),
+        (["replay", "test_cli.py"], "test_cli.py: it is no recording of this version"),
+        (["replay", "gateway"], "is no store: there is no world.json in it"),
+        (["replay", "test_cli.py", "--speed", "3"], "speed: 3 is not one of 0.25, 0.5, 1, 2, 4, 8"),
+        (["replay", "test_cli.py", "--json"], "json: only --verify"),
+        (["replay", "test_cli.py", "--verify", "--seconds", "3"], "verify: it takes all of"),
+        (["record", "test_cli.py", "--port", "0"], "'test_cli.py' is there already"),
         (["nonsense"], "nonsense"),
     ],
 )
@@ -181,5 +187,7 @@ def test_a_server_shows_a_page_only_if_it_is_asked_to(flags: list[str], status: 
             assert said.get("page") == (url if flags else None)
             assert ask(url)[0] == status
             assert ask(f"{url}demo/bots", wish={"count": 5})[0] in {400, 404}, "only in the demo"
+            if flags:
+                assert ask(f"{url}demo/bots") == (200, b'{"bots": 0, "bots_max": 0}')
         finally:
             server.kill()

@@ -1,5 +1,6 @@
 """The page is found where it is installed, has an address for browsers, and is in the wheel."""
 
+import re
 import tomllib
 from importlib import metadata
 from pathlib import Path
@@ -67,6 +68,15 @@ def test_the_wheel_contains_every_file_of_the_page():
     files = {path.relative_to(ROOT) for path in web.rglob("*") if path.is_file()}
     assert Path("client_demo/web/index.html") in files
     assert files <= listed
+
+
+def test_all_modules_of_the_page_are_asked_for_at_once():
+    """Each level of imports would cost a stranger another round trip."""
+    web = ENTRY.load()()
+    page = (web / "index.html").read_text()
+    asked = re.findall(r'<link rel="modulepreload" href="([^"]+)">', page)
+    there = [path.relative_to(web).as_posix() for path in web.rglob("*.js")]
+    assert sorted(asked) == sorted(there), "a module is found late, or is gone"
 
 
 def test_nothing_on_the_page_is_inline():

@@ -1,11 +1,13 @@
 """Prediction: the server's motion on one row, ahead of its word, and what if it was wrong."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from protocol.steps import Steps
 from sim import World, limits
 from sim.engine import TickInput
 from sim.predict import Predictor
@@ -26,6 +28,7 @@ class Link:
         self.tick = self.seq = self.applied = 0
         self.waiting = []  # (the tick at which the server takes it, seq, kind, wire values)
         self.words = []  # (when it arrives, arguments of correct)
+        self.steps = Steps()
         self.truth = {}
         joins = [(session, f"b{session}") for session in range(1, CROWD + 2)]
         output = self._advance(joins=joins)
@@ -44,6 +47,11 @@ class Link:
         self.predictor.apply(self.seq, aim, name, exact)
         self.waiting.append((aim + self.late, self.seq, kind, wire))
 
+    def skip(self):
+        """A tick in which the shard does not step."""
+        self.tick += 1
+        self._hear()
+
     def step(self):
         due = [entry for entry in self.waiting if entry[0] <= self.tick + 1]
         self.waiting = [entry for entry in self.waiting if entry[0] > self.tick + 1]
@@ -56,8 +64,12 @@ class Link:
         private = {f["name"]: f["lo"] + i * f["step"] for f, i in zip(fields, ints, strict=True)}
         word = (self.tick, self.world.step, course, private, self.applied)
         self.words.append((self.tick + self.trip, word))
+        self._hear()
+
+    def _hear(self):
         for _, word in [entry for entry in self.words if entry[0] <= self.tick]:
-            self.predictor.correct(*word)
+            self.steps.add(*word[:2])
+            self.predictor.correct(*word, self.steps.pace)
         self.words = [entry for entry in self.words if entry[0] > self.tick]
         self.predictor.advance(self.tick + self.lead + 1)
 
@@ -232,3 +244,62 @@ def test_what_the_avatar_does_next_begins_at_its_place_whatever_is_drawn(pond):
     known = [tick for tick in places if tick in link.truth]
     assert len(known) > 30
     assert all(places[tick] == link.truth[tick] for tick in known)
+
+
+def dilated(link, permille, ticks):
+    """Let ticks pass at a pace; gives where the avatar is drawn, four frames a tick."""
+    xs = []
+    for _ in range(ticks):
+        tick = link.tick + 1
+        if tick * permille // 1000 != (tick - 1) * permille // 1000:
+            link.step()
+        else:
+            link.skip()
+        now = link.tick + link.lead
+        if link.predictor.ready:
+            xs += [link.predictor.position(now + frame / 4, 1 / 80)[0] for frame in range(4)]
+    return xs
+
+
+@pytest.mark.parametrize("permille", [760, 500, 350])
+def test_a_shard_that_skips_ticks_slows_the_avatar_down_and_nobody_feels_it(pond, permille):
+    link = Link(pond.game, trip=2, lead=4)
+    link.send("Steer", dx=0.25, dy=0.0)
+    dilated(link, 1000, 120)
+    before = dilated(link, 1000, 10)
+    full = (before[-1] - before[0]) / (len(before) - 1)
+    assert full > 0.1, "it does not swim"
+    assert link.predictor.corrections == 0
+    dilated(link, permille, 50)  # it takes some intervals to see that it is a pace
+    corrections, bands = link.predictor.corrections, link.predictor.rubber_bands
+    xs = dilated(link, permille, 80)
+    paces = [(after - at) / full for at, after in pairwise(xs)]
+    assert link.predictor.corrections == corrections, "it is corrected all the time"
+    assert link.predictor.rubber_bands == bands == 0
+    assert sum(paces) / len(paces) == pytest.approx(permille / 1000, rel=0.05)
+    assert min(paces) > 0, "it is drawn backwards"
+    again = dilated(link, 1000, 60)[-40:]
+    assert (again[-1] - again[0]) / (len(again) - 1) == pytest.approx(full, rel=0.02), (
+        "it stays slow"
+    )
+
+
+def test_an_input_in_dilated_time_takes_effect_at_the_next_step(pond):
+    link = Link(pond.game, trip=2, lead=4)
+    dilated(link, 500, 60)
+    corrections = link.predictor.corrections
+    for turn in range(12):
+        link.send("Steer", dx=(-1.0) ** turn, dy=0.5)
+        dilated(link, 500, 8)
+    assert link.predictor.corrections == corrections, "turns were predicted for another step"
+
+
+def test_a_tick_that_was_missed_is_one_correction_and_no_pace(pond):
+    link = Link(pond.game, trip=2, lead=4)
+    link.send("Steer", dx=1.0, dy=0.0)
+    dilated(link, 1000, 40)
+    link.skip()
+    xs = dilated(link, 1000, 40)[-80:]
+    paces = [after - at for at, after in pairwise(xs)]
+    assert link.predictor.corrections == 1, "one mishap is one correction"
+    assert min(paces[8:]) == pytest.approx(max(paces[8:]), abs=0.02), "it goes on otherwise"

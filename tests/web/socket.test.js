@@ -196,6 +196,24 @@ test("who was too slow comes back, once in a row", () => {
   assert.equal(socket.phase, Phase.ENDED);
 });
 
+test("a server that says goodbye and is gone cannot be reached, which is what one is told", () => {
+  const { world, socket } = playing();
+  world.tell(encode([20, 1012, "the server is shutting down", 2]));
+  world.end(1012);
+  assert.equal(socket.reason, "the server is shutting down");
+  world.pass(3);
+  world.end(1006);
+  assert.equal(socket.reason, "the server cannot be reached");
+  world.pass(1);
+  world.accept();
+  world.tell(encode([20, 4401, "no such session", 0]));
+  world.end(4401, "no such session");
+  world.pass(1);
+  world.accept();
+  world.tell(WELCOME);
+  assert.deepEqual([socket.phase, socket.reason], [Phase.PLAYING, ""], "it is there again");
+});
+
 test("who was kicked does not come back, and is told why", () => {
   const { world, socket } = playing();
   world.end(4403, "you were kicked");
@@ -229,6 +247,24 @@ test("a simulated link holds messages back in both directions, in order", () => 
   assert.equal(socket.client.welcome, null);
   world.pass(0.1);
   assert.notEqual(socket.client.welcome, null);
+});
+
+test("what was measured of a link is forgotten when another one is simulated", () => {
+  const { world, socket } = playing();
+  const roundTrip = () => socket.client.statistics().roundTripS;
+  const stamp = () => Math.trunc(world.now * 1000);
+  const answer = (asked) => world.tell(encode([4, asked]));
+  world.pass(0.1);
+  answer(stamp() - 20);
+  assert.ok(Math.abs(roundTrip() - 0.02) < 0.002);
+  socket.condition(makeProfile({ delayS: 0.1 }));
+  const changed = stamp();
+  answer(changed - 30); // to a ping of the old link
+  world.pass(0.2);
+  assert.equal(roundTrip(), 0, "it is not known yet");
+  answer(changed + 100);
+  world.pass(0.2);
+  assert.ok(roundTrip() > 0.1);
 });
 
 test("leaving says goodbye, and nothing follows", () => {

@@ -133,11 +133,16 @@ def pass_tick(sim: Sim, player: SimClient) -> None:
 
 
 def session(
-    seed: int, link: str, act: Callable[[SimClient, random.Random, int], None], ticks: int
+    seed: int,
+    link: str,
+    act: Callable[[SimClient, random.Random, int], None],
+    ticks: int,
+    dilations: Mapping[int, int] | None = None,
 ) -> Scribe:
     """A session of one player among others, over a border and back.
 
-    The link is lost in the middle, unless it is a clean one.
+    The link is lost in the middle, unless it is a clean one. From the ticks of `dilations` on the
+    shards step at so many permille of full speed.
     """
     sim = Sim(lanterns, shards=(2, 2), seed=seed)
     chance = random.Random(seed)
@@ -153,6 +158,8 @@ def session(
     others = [sim.join(f"bot {n}", x=border - 60 + 20 * n, y=200.0 + 20 * n) for n in range(4)]
     homes = set()
     for tick in range(ticks):
+        if tick in (dilations or {}):
+            sim.dilate((dilations or {})[tick])
         act(player, chance, tick)
         for other in others:
             if chance.random() < 0.2:
@@ -201,3 +208,14 @@ def test_both_clients_say_and_show_the_same_over_every_link(
     assert link != "clean" or corrections == 0, "there is nothing to correct on a clean link"
     assert statistics.inputs > 40
     assert link != "mobile" or statistics.stalls > 0, "it was a bad link"
+
+
+@pytest.mark.parametrize(("seed", "link"), [(5, "clean"), (6, "average")])
+def test_both_clients_say_and_show_the_same_in_dilated_time(
+    node: Run, tmp_path: Path, seed: int, link: str
+) -> None:
+    slower = {20: 500, 80: 760, 140: 100, 150: 1000}
+    client = session(seed, link, swim_and_shoot, ticks=200, dilations=slower)
+    totals = play(node, client, tmp_path / "script.jsonl")
+    assert totals["frames"] > 600
+    assert client.statistics().corrections > client.put_elsewhere, "no change of pace was felt"

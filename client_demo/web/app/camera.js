@@ -17,6 +17,7 @@ const ZOOM_S = 0.6;
 export class Camera {
   #sight = 0;
   #placed = false;
+  #whole = null; // the world's sides, while all of it is shown
 
   constructor() {
     this.x = 0;
@@ -31,6 +32,14 @@ export class Camera {
   resize(width, height) {
     this.width = width;
     this.height = height;
+    this.#scale();
+  }
+
+  /** Show all of a world of `width` x `height` units. */
+  showAll(width, height) {
+    this.#whole = [width + 2 * SHORE, height + 2 * SHORE];
+    this.x = width / 2;
+    this.y = height / 2;
     this.#scale();
   }
 
@@ -82,6 +91,11 @@ export class Camera {
   }
 
   #scale() {
+    if (this.#whole !== null) {
+      const [width, height] = this.#whole;
+      this.scale = Math.min(this.width / width, this.height / height);
+      return;
+    }
     const sight = this.#sight || 1;
     this.scale = Math.max(this.width / (SIGHT_WIDE * sight), this.height / (SIGHT_HIGH * sight));
   }

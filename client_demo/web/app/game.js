@@ -15,7 +15,7 @@ import { Truth } from "./truth.js";
 
 const WORDS_EVERY_S = 0.25;
 
-/** The game of one name at one address. */
+/** The game of one name at one address; null for who only looks on. */
 export class Game {
   #controls;
   #stages;
@@ -27,7 +27,7 @@ export class Game {
 
   /**
    * @param {string} url
-   * @param {string} name
+   * @param {string | null} name
    * @param {import("./controls.js").Controls} controls
    * @param {{main: import("./stage.js").Stage, raw: import("./stage.js").Stage}} stages
    * @param {import("./settings.js").Settings} settings
@@ -39,7 +39,8 @@ export class Game {
     this.frames = new FrameMeter();
     this.link = OFF;
     this.delayMs = null;
-    const make = () => new Client(name, { fixedDelayS: this.#fixedDelayS });
+    const observe = name === null;
+    const make = () => new Client(name ?? "", { observe, fixedDelayS: this.#fixedDelayS });
     this.socket = new Socket(url, make);
     this.socket.onArrival = (data, now, isFirst) => this.#truth.hear(data, now, isFirst);
     this.socket.open();
@@ -91,7 +92,7 @@ export class Game {
   notice(now) {
     const { phase, reason, retryAt } = this.socket;
     if (phase === Phase.WAITING) {
-      return `${reason} - coming back in ${Math.max(retryAt - now, 0).toFixed(1)} s`;
+      return `${reason} - trying again in ${Math.max(retryAt - now, 0).toFixed(1)} s`;
     }
     if (phase === Phase.CONNECTING) return this.client.schema === null ? "diving in ..." : "coming back ...";
     return phase === Phase.ENDED ? `${reason} - reload the page to play again` : "";
@@ -167,6 +168,7 @@ export class Game {
   #send(client, now) {
     const { scene, camera } = this.#stages.main;
     if (this.socket.phase !== Phase.PLAYING) this.#controls.forgetPresses(); // a late shot is none
+    if (client.welcome.observer) return this.#controls.forgetPresses();
     const me = scene?.client === client ? scene.me : null;
     // Shots begin where the server will have the avatar, which is not quite where it is drawn.
     const place = me === null ? null : camera.pixel(...(client.origin(now) ?? [me.x, me.y]));

@@ -4,8 +4,10 @@
  * `?name=Ann` plays at once under that name. `window.shoalDemo.stats()` gives figures to scripts.
  */
 
+import { known } from "./actions.js";
 import { Controls } from "./controls.js";
 import { Crowd } from "./crowd.js";
+import { Deck, REPLAY } from "./deck.js";
 import { show } from "./dom.js";
 import { Door } from "./door.js";
 import { Game } from "./game.js";
@@ -20,6 +22,7 @@ import { Touch } from "./touch.js";
 const PANEL_EVERY_S = 0.25;
 const LOOK_EVERY_S = 2;
 const MORE_BOTS = 100;
+const BOTS = "demo/bots";
 const NARROW_PX = 900;
 
 const element = (id) => document.getElementById(id);
@@ -42,6 +45,9 @@ const panel = new Panel(element("panel"), {
 });
 /** @type {Game | null} */
 let game = null;
+/** Of a recording that is played. @type {Deck | null} */
+let deck = null;
+let hasBots = false;
 let panelDue = 0;
 let lookDue = 0;
 
@@ -58,6 +64,7 @@ function toggleFullscreen() {
   else document.exitFullscreen();
 }
 
+/** Play under a name, or look on without one. @param {string | null} name */
 function play(name) {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   element("hud").hidden = false;
@@ -71,11 +78,13 @@ function frame(startedMs) {
   const now = beganMs / 1000;
   document.body.classList.toggle("split", settings.split && game !== null);
   document.body.classList.toggle("paneled", settings.panel);
+  document.body.classList.toggle("graphed", settings.graphs);
   document.body.classList.toggle("playing", game !== null);
   if (game === null) {
     stages.main.paintEmpty(now);
     return;
   }
+  deck?.update(now);
   const sample = game.frame(now);
   hud.show(game.hud(now));
   touch.draw();
@@ -87,7 +96,8 @@ function frame(startedMs) {
 
 function showPanel(now) {
   panelDue = now + PANEL_EVERY_S;
-  if (now >= lookDue) {
+  const connected = game.notice(now) === "";
+  if (connected && hasBots && now >= lookDue) {
     lookDue = now + LOOK_EVERY_S;
     crowd.look();
   }
@@ -101,7 +111,7 @@ function showPanel(now) {
     graphs: settings.graphs,
     bots: crowd.bots,
     refusal: crowd.refusal,
-    connected: game.notice(now) === "",
+    connected,
     delayMs: game.delayMs,
     delayNowMs: (game.client.timeline?.delayS ?? 0) * 1000,
   });
@@ -113,16 +123,28 @@ addEventListener("pagehide", ({ persisted }) => {
 document.addEventListener("visibilitychange", () => game?.frames.clear());
 globalThis.shoalDemo = { stats: () => game?.stats() ?? null };
 
-const given = new URLSearchParams(location.search).get("name");
-if (given === null) {
-  const door = new Door(element("door"), {
-    onName: (name) => {
-      door.close();
-      play(name);
-    },
-  });
-} else {
-  element("door").hidden = true;
-  play(given);
+/** Who comes to a recording looks on; elsewhere one plays. */
+async function begin() {
+  const actions = await known();
+  hasBots = actions.includes(BOTS);
+  const given = new URLSearchParams(location.search).get("name");
+  if (actions.includes(REPLAY)) {
+    deck = new Deck(element("deck"));
+    show(element("deck"), true);
+    document.body.classList.add("observing");
+    settings.graphs = settings.panel = false;
+    play(null);
+  } else if (given !== null) {
+    play(given);
+  } else {
+    const door = new Door(element("door"), {
+      onName: (name) => {
+        door.close();
+        play(name);
+      },
+    });
+  }
 }
+
+begin();
 requestAnimationFrame(frame);

@@ -9,6 +9,9 @@ import { shardInk } from "./water.js";
 
 const FONT = "600 12px system-ui, 'DejaVu Sans', sans-serif";
 const LABEL_DOWN = 70; // pixels: the score board stands above
+const LABEL_ROOM = 80; // pixels; a narrower strip has no label
+const WORDS_RIGHT = 190;
+const WORDS_DOWN = 170;
 const TRUTH = "#7dffb0";
 
 /**
@@ -84,8 +87,12 @@ function paintBorders(context, camera, { leaves, cell, width, height }) {
     context.lineWidth = 1.5;
     context.strokeRect(left + 2, top + 2, right - left - 4, bottom - top - 4);
     context.fillStyle = shardInk(shard, 0.75);
-    const middle = (Math.max(left, 0) + Math.min(right, camera.width)) / 2;
-    context.fillText(`shard ${shard}`, middle, Math.max(top, 0) + LABEL_DOWN);
+    const [from, to] = [Math.max(left, 0), Math.min(right, camera.width)];
+    if (to - from < LABEL_ROOM) continue;
+    const middle = (from + to) / 2;
+    const down = Math.max(top, 0) + LABEL_DOWN;
+    // What is told of the own light stands in the upper left.
+    context.fillText(`shard ${shard}`, middle, middle < WORDS_RIGHT ? Math.max(down, WORDS_DOWN) : down);
   }
   context.textAlign = "left";
   context.setLineDash([]);

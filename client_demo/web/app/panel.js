@@ -22,7 +22,7 @@ const LAYERS = [
   ["rewinds", "R", "rewind boxes"],
   ["handoffs", "O", "handoff flashes"],
 ];
-const RATES_KBIT = [32, 64, 128, 256, 512, 1024, 2048, 4096, null];
+const RATES_KBIT = [32, 64, 128, 256, 500, 1000, 2000, 5000, 10_000, 20_000, null];
 const DELAY_AUTO = -10; // the slider's leftmost place
 
 /**
@@ -208,7 +208,7 @@ function section(title, children) {
 
 function nameOfRate(kbit) {
   if (kbit === null) return "unlimited";
-  return kbit >= 1024 ? `${kbit / 1024} Mbit/s` : `${kbit} kbit/s`;
+  return kbit >= 1000 ? `${kbit / 1000} Mbit/s` : `${kbit} kbit/s`;
 }
 
 /** Keys steer again. */

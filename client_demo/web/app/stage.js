@@ -42,8 +42,9 @@ export class Stage {
     this.scene.update(now, events);
     const { me, sight } = this.scene;
     const elapsed = this.#elapsed(now);
-    if (me === null) return;
     const { jump, size: [width, height] } = client.schema;
+    if (client.welcome.observer) this.camera.showAll(width, height);
+    if (me === null) return;
     this.camera.see(sight, elapsed);
     this.camera.follow(me.x, me.y, elapsed, { jump, width, height });
   }

@@ -61,6 +61,7 @@ export class Client {
   #heard = new Heard();
   #ackDue = 0;
   #pingDue = 0;
+  #measuredFrom = 0; // pongs to older pings are of another link
   #resyncDue = 0;
   #resync = new Set();
   #totals = { bytes: 0, messages: 0, snapshots: 0, events: 0, resumes: 0, checks: 0, mismatches: 0 };
@@ -182,6 +183,13 @@ export class Client {
     return out;
   }
 
+  /** The link became another one: what was measured of it does not count any more. */
+  linkChanged(now) {
+    this.#roundTrip = new RoundTrip();
+    this.#measuredFrom = stampOf(now);
+    this.#pingDue = now;
+  }
+
   /** Do what time has brought: acknowledgements, pings, requests for keyframes. */
   tick(now) {
     if (!this.playing || this.replica === null) return;
@@ -192,7 +200,7 @@ export class Client {
     }
     if (now >= this.#pingDue) {
       this.#pingDue = now + PING_EVERY_S;
-      this.#say({ type: "ping", stamp: Math.max(Math.trunc(now * 1000), 0) });
+      this.#say({ type: "ping", stamp: stampOf(now) });
     }
     if (this.#resync.size > 0 && now >= this.#resyncDue) {
       this.#resyncDue = now + RESYNC_EVERY_S;
@@ -340,6 +348,7 @@ export class Client {
       case "ping":
         return this.#say({ type: "pong", stamp: message.stamp });
       case "pong":
+        if (message.stamp < this.#measuredFrom) return;
         this.#roundTrip.add(now - message.stamp / 1000);
         return this.#pacer.roundTrip(this.#roundTrip.seconds);
       case "welcome":
@@ -384,7 +393,6 @@ export class Client {
   #goOn() {
     this.timeline.restart();
     this.playback?.restart();
-    this.#heard.cameBack();
     for (const entry of this.#unacknowledged) this.#say({ ...entry, ack: 0 });
   }
 
@@ -427,10 +435,11 @@ export class Client {
   }
 
   #takeEvents({ tick, shard, events }) {
+    const heard = this.#heard.begin();
     for (const [kind, ...items] of events) {
       const form = this.schema.events[kind];
       if (form === undefined) continue; // of a newer game than we know
-      if (form.durable && !this.#heard.isNew(tick, shard, kind, items)) continue;
+      if (form.durable && !heard.isNew(tick, shard, kind, items)) continue;
       this.events.push({ name: form.name, tick, shard, values: form.decode(items) });
       this.#totals.events += 1;
     }
@@ -438,4 +447,9 @@ export class Client {
       this.events.splice(0, this.events.length - CLIENT_EVENTS);
     }
   }
+}
+
+/** When a ping was sent, as it tells it: in whole milliseconds. */
+function stampOf(now) {
+  return Math.max(Math.trunc(now * 1000), 0);
 }

@@ -4,9 +4,13 @@
  * Must not know: how the predictor predicts, sockets.
  */
 
+import { Steps } from "./steps.js";
+
 /** Feeds the predictor of one entity of one kind. */
 export class Foresight {
   #drawnAt = null;
+  /** @type {Map<number, Steps>} by shard */
+  #steps = new Map();
 
   /**
    * @param {import("./predict.js").Predictor} predictor
@@ -41,11 +45,18 @@ export class Foresight {
 
   /** A snapshot was applied: tell the predictor what the server says. */
   snapshot(replica, privates, applied) {
+    for (const [shard, { tick, step }] of replica.tables) {
+      let steps = this.#steps.get(shard);
+      if (steps === undefined) this.#steps.set(shard, (steps = new Steps()));
+      steps.add(tick, step);
+    }
     const place = replica.locate(this.entity);
     if (place === undefined || place.kind !== this.kind) return;
     const course = place.table.slabs[place.kind].course(place.row);
     if (course === null) return;
-    this.predictor.correct(place.table.tick, place.table.step, course, privates, applied);
+    const { tick, step } = place.table;
+    const { pace } = this.#steps.get(place.shard);
+    this.predictor.correct(tick, step, course, privates, applied, pace);
   }
 
   /**

@@ -12,6 +12,7 @@
  * keys of a track. Must not know: sockets, clocks, prediction.
  */
 
+import { Steps } from "./steps.js";
 import { Track } from "./tracks.js";
 
 /** @typedef {import("./ids.js").Id} Id */
@@ -19,7 +20,6 @@ import { Track } from "./tracks.js";
 /** For so long, in seconds, courses are gone on with while the server is silent. */
 export const EXTRAPOLATE_S = 0.25;
 const KEPT_S = 1.5;
-const STEPS_KEPT = 64;
 const SPARE_TRACKS = 64; // of entities that are gone, before one looks for what to forget
 
 /**
@@ -37,50 +37,6 @@ const SPARE_TRACKS = 64; // of entities that are gone, before one looks for what
  * @property {Record<string, import("./fields.js").Value>} fields
  * @property {boolean} held it is between two places, on its last course
  */
-
-/** A shard's steps by tick: equal strides, except where ticks were skipped. */
-class Steps {
-  #known = []; // [tick, step], ascending
-
-  add(tick, step) {
-    const known = this.#known;
-    if (known.length > 0 && tick <= known[known.length - 1][0]) return;
-    known.push([tick, step]);
-    if (known.length > STEPS_KEPT) known.splice(0, known.length - STEPS_KEPT);
-  }
-
-  /** The tick at which that step was done, as far as is known. */
-  tickAt(step) {
-    const known = this.#known;
-    const last = known[known.length - 1];
-    let after = last;
-    for (let index = known.length - 1; index >= 0; index -= 1) {
-      const before = known[index];
-      if (before[1] < step) {
-        const tick = before[0] + step - before[1];
-        return after === before ? tick : Math.min(tick, after[0]);
-      }
-      after = before;
-    }
-    return after[0] - (after[1] - step);
-  }
-
-  /** The step at a tick, with a fraction where ticks were skipped. */
-  at(tick) {
-    const known = this.#known;
-    let after = known[known.length - 1];
-    for (let index = known.length - 1; index >= 0; index -= 1) {
-      const before = known[index];
-      if (before[0] <= tick) {
-        if (after[0] <= tick) return after[1] + (tick - after[0]);
-        const share = (tick - before[0]) / (after[0] - before[0]);
-        return before[1] + (after[1] - before[1]) * share;
-      }
-      after = before;
-    }
-    return after[1] - (after[0] - tick);
-  }
-}
 
 /** Tracks of everybody in view, fed after each snapshot. */
 export class Playback {

@@ -128,6 +128,7 @@ export class Socket {
       this.#link.up.profile = profile;
       this.#link.down.profile = profile;
     }
+    this.client.linkChanged(this.#browser.now());
   }
 
   /** Hear what has arrived by `now` and say what there is to say; call it before each frame. */
@@ -227,11 +228,11 @@ export class Socket {
     }
     this.#lastCode = code;
     this.#failures = this.#heard ? 1 : this.#failures + 1;
-    const silent = welcome === null && !this.#heard;
-    const otherwise = silent ? "the server cannot be reached" : "the connection was lost";
-    this.reason = goodbye?.reason || reason || otherwise;
+    const otherwise = this.#heard ? "the connection was lost" : "the server cannot be reached";
+    const said = this.#heard ? goodbye : null; // else it was said on another link
+    this.reason = said?.reason || reason || otherwise;
     this.phase = Phase.WAITING;
-    const pause = this.#pauseS(goodbye);
+    const pause = this.#pauseS(said);
     this.retryAt = this.#browser.now() + pause;
     this.#retry = this.#browser.setTimeout(() => this.#connect(), pause * 1000);
   }

@@ -3,7 +3,7 @@
 Must not know: how it is reached.
 """
 
-from server.cluster.seams import JournalError
+from server.cluster.seams import JournalError, JournalUnavailable
 
 __all__ = ["EngineError", "EngineRefused", "JetStreamError"]
 
@@ -25,5 +25,5 @@ class JetStreamError(EngineError, JournalError):
         self.text = text
 
 
-class EngineRefused(JournalError):  # noqa: N818 - reads as the fact that it is
-    """The engine will not store it (its disk or a limit is full): nothing of it was written."""
+class EngineRefused(JournalUnavailable):
+    """The engine stores no more for now: its disk is full, or a limit is reached."""

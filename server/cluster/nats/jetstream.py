@@ -29,7 +29,9 @@ __all__ = ["Appended", "JetStream", "Outcome", "Refused", "Stored", "StreamState
 NO_MESSAGE: Final = 10037
 NO_STREAM: Final = 10059
 STREAM_DIFFERS: Final = 10058  # a stream of that name is there with another configuration
-NOT_HERE: Final = frozenset({10039, 10076})  # JetStream is off for this account or server
+# Storage is full; JetStream is off for this account, or for this server after its disk failed.
+# These call themselves temporary, too, but somebody has to do something about them.
+STAYS: Final = frozenset({10023, 10039, 10076})
 # Of HTTP's kind: a duplicate still on its way, too many requests, no leader. Later it will do.
 TEMPORARY: Final = frozenset({409, 429, 503})
 # "Wrong last sequence", by the number in it or without, and "wrong last message id".
@@ -95,7 +97,7 @@ class JetStream:
                 if error is None:
                     return answer
                 known = _error(error)
-                if known.code not in TEMPORARY or known.number in NOT_HERE:
+                if not _is_temporary(known):
                     raise known
                 self.calls.note_trouble()  # there is no leader, for instance
             await trio.sleep(next(pauses))
@@ -186,7 +188,11 @@ def _outcome(arrival: Arrival | None) -> Outcome:
     if error is None:
         return Appended(answer["seq"], repeated=bool(answer.get("duplicate")))
     known = _error(error)
-    return Refused(known.number in NOT_EXPECTED, known.code in TEMPORARY, str(known))
+    return Refused(known.number in NOT_EXPECTED, _is_temporary(known), str(known))
+
+
+def _is_temporary(error: JetStreamError) -> bool:
+    return error.code in TEMPORARY and error.number not in STAYS
 
 
 def _error(error: Mapping[str, Any]) -> JetStreamError:

@@ -179,19 +179,17 @@ class NatsJournal:
 
         What is appended while it reads is left for the next time.
         """
+        records: list[Record] = []
         after = max(after, self._trimmed.get(shard, 0))
         stream = self._names.journal(shard)
         state = await self._jetstream.state(stream)
         if state is None or not state.messages or state.last <= after:
-            return []
+            return records
         reader = RecordReader()
-        records: list[Record] = []
         pull = Pull(self._jetstream, stream, after=after)
         while pull.after < state.last:
             for stored in await pull.next():
-                if stored.sequence > state.last:
-                    return records
-                record = reader.read(stored)
+                record = reader.read(stored) if stored.sequence <= state.last else None
                 if record is not None:
                     records.append(record)
         return records

@@ -16,6 +16,12 @@ def told(queue: EventQueue, now: float) -> list[int]:
     return [item[1] for message in messages for item in message[3]]  # type: ignore[index]
 
 
+def test_what_two_frames_told_is_not_put_into_one_message() -> None:
+    first, again = (Waiting(1, 0, cbor.dumps([0, 5]), frame=frame) for frame in (1, 9))
+    assert len(messages_of([first, again])) == 2, "the second is no twin of the first"
+    assert len(messages_of([first, first])) == 1, "these are twins"
+
+
 def test_events_are_told_in_order_grouped_by_tick_and_shard() -> None:
     messages = messages_of([event(1), event(2), event(3, shard=1), event(4, tick=2, shard=1)])
     assert [cbor.loads(message) for message in messages] == [

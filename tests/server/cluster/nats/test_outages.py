@@ -13,7 +13,7 @@ pytest.importorskip("trio_asyncio", reason="needs the extra 'cluster'")
 
 from server.cluster.nats.engine import Engine, open_engine
 from server.cluster.nats.settings import EngineSettings
-from server.cluster.seams import BusState, Draft, Lease, Subscription
+from server.cluster.seams import BusState, Draft, JournalUnavailable, Lease, Subscription
 
 PATIENCE_S = 40.0
 
@@ -161,6 +161,29 @@ async def test_what_was_durable_is_there_after_a_restart(server: NatsServer) -> 
         second = await engine.directory.acquire("a", b"", 2.5)
         assert second is not None
         assert second.epoch > first.epoch, "epochs survive the engine"
+
+
+async def test_a_full_engine_refuses_and_takes_more_when_there_is_room(tmp_path: Path) -> None:
+    (tmp_path / "nats.conf").write_text("jetstream { max_file_store: 2000000 }\n")
+    server = NatsServer(tmp_path, ["-c", str(tmp_path / "nats.conf")])
+    server.start()
+    try:
+        async with open_engine(settings(server), "w") as engine:
+            position = await engine.journal.claim(1, epoch=1)
+
+            async def fill() -> None:
+                nonlocal position
+                while True:
+                    draft = Draft(str(position), bytes(50_000))
+                    position = await engine.journal.append(1, [draft], expect=position)
+
+            with pytest.raises(JournalUnavailable, match="resources"), trio.fail_after(PATIENCE_S):
+                await fill()
+            draft = Draft(str(position), bytes(50_000))
+            await engine.journal._jetstream.purge("shoal-w-j-1", below=position)  # or a larger disk
+            assert await engine.journal.append(1, [draft], expect=position) == position + 1
+    finally:
+        server.kill()
 
 
 @pytest.mark.parametrize("lost", [0.2, 0.4])
