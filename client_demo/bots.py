@@ -124,6 +124,7 @@ class _Crowd:
             await bot.run()
         except ConnectionEndedError as error:
             self.error = error
+            self.tally.note_end(str(error))
         finally:
             self.bots.discard(bot)
             self.tally.remove(bot.connection)

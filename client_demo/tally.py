@@ -3,6 +3,7 @@
 Must not know: bots, the wire.
 """
 
+from collections import Counter
 from statistics import median
 from typing import Any
 
@@ -22,6 +23,7 @@ class Tally:
         self._link = link
         self._present: set[Connection] = set()
         self._gone: dict[str, int] = {}
+        self._ends: Counter[str] = Counter()
         self._last: tuple[float, int] | None = None
         self._client_seconds = 0.0
         self._bytes_settled = 0
@@ -37,6 +39,10 @@ class Tally:
         self._present.discard(connection)
         for name, value in _numbers(connection).items():
             self._gone[name] = self._gone.get(name, 0) + value
+
+    def note_end(self, reason: str) -> None:
+        """A client cannot stay; the numbers say why."""
+        self._ends[reason] += 1
 
     def second(self, now: float) -> dict[str, Any]:
         """The report of the second that ends at `now` (seconds)."""
@@ -73,6 +79,7 @@ class Tally:
             "bytes_per_client_s": round(self._bytes_settled / max(self._client_seconds, 1e-6)),
             **_shown(totals),
             **(self._link_settled or self._link_numbers(totals)),
+            **({"ended": dict(self._ends)} if self._ends else {}),
         }
 
     def _link_numbers(self, totals: dict[str, int]) -> dict[str, Any]:

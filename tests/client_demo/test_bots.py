@@ -161,3 +161,4 @@ async def test_a_crowd_that_lost_one_still_reports(still_server):
         server.links[0].close(CloseCode.KICKED, "not you")
     assert finals[0]["final"]
     assert finals[0]["clients"] == 2
+    assert finals[0]["ended"] == {"not you": 1}
