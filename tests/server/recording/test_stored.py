@@ -27,7 +27,6 @@ class Kept:
     cluster: Cluster
     segment_bytes: int = SEGMENT_BYTES
     shards: dict[int, Shard] = attrs.field(factory=dict)
-    segment_bytes: int = SEGMENT_BYTES
 
     @property
     def identity(self) -> dict[str, object]:
