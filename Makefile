@@ -9,7 +9,7 @@ PACKAGES := protocol sim server client_demo
 
 .DEFAULT_GOAL := help
 .PHONY: help install develop demo test test-slow coverage check bench bench-peer bench-full \
-        constraints clean
+        chaos constraints clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -61,6 +61,10 @@ bench-full: bench bench-peer ## everything, with the plots under docs/ (about an
 	$(PIP) install --constraint constraints.txt --editable '.[plot]'
 	$(RUN)/python -m benchmarks.growth
 	$(RUN)/python -m benchmarks.smoothness --json docs/smoothness.json --plot docs/smoothness.png
+
+CHAOS ?= --seconds 300 --bots 100
+chaos: develop ## real processes under load, killed, paused, cut off (five minutes; CHAOS=options)
+	$(RUN)/python -m tests.chaos $(CHAOS)
 
 constraints: ## resolve the dependencies anew and pin them
 	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve

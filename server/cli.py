@@ -7,6 +7,7 @@ Errors that a person can mend are one line on standard error and exit code 2.
 import sys
 from collections.abc import Sequence
 from importlib.metadata import entry_points, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -208,6 +209,7 @@ def node(
     counting
         Keep in checkpoints the id of every entity that ever lived, for a census.
     """
+    _need_cluster()
     from server.roles.node import node_forever  # noqa: PLC0415 - --help stays fast
 
     node_forever(game, settings, engine, name, counting=counting)
@@ -227,6 +229,7 @@ def gateway(
     game
         The game, as module:variable; the current folder is searched too.
     """
+    _need_cluster()
     from server.roles.gateway import gateway_forever  # noqa: PLC0415 - --help stays fast
 
     gateway_forever(game, settings, engine)
@@ -255,6 +258,7 @@ def up(
     gateways
         How many processes hold client links.
     """
+    _need_cluster()
     from server.fleet.fleet import FleetPlan  # noqa: PLC0415 - --help stays fast
     from server.fleet.up import run_up  # noqa: PLC0415 - --help stays fast
 
@@ -304,21 +308,15 @@ def demo(
         Seed of what happens when.
     """
     from server.demo import run_demo  # noqa: PLC0415 - --help stays fast
-    from server.fleet.fleet import FleetPlan  # noqa: PLC0415 - --help stays fast
 
     if chaos and not (nodes or gateways):
         raise SettingsError("chaos: wants --nodes, since this process would not survive it")
-    fleet = (
-        FleetPlan(
-            game=game,
-            nodes=nodes or 1,
-            gateways=gateways or 1,
-            counting=True,
-        )
-        if nodes or gateways
-        else None
-    )
+    fleet = None
+    if nodes or gateways:
+        _need_cluster()
+        from server.fleet.fleet import FleetPlan  # noqa: PLC0415 - needs an extra
 
+        fleet = FleetPlan(game=game, nodes=nodes or 1, gateways=gateways or 1, counting=True)
     run_demo(
         game,
         settings,
@@ -331,6 +329,12 @@ def demo(
         engine=engine,
         chaos_seed=chaos_seed if chaos else None,
     )
+
+
+def _need_cluster() -> None:
+    """Raise NoEngineError without the packages that speak to an engine."""
+    if find_spec("nats") is None or find_spec("trio_asyncio") is None:
+        raise NoEngineError("many processes need the extra: pip install 'shoal[cluster]'")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 import structlog
@@ -22,8 +22,6 @@ import trio
 from server.browser import has_display, open_in_browser
 from server.cluster.nats.settings import EngineSettings
 from server.crowd import BOTS_ACTION, Crowd
-from server.fleet.fleet import FleetPlan
-from server.fleet.stage import run_fleet_stage
 from server.games import load_game
 from server.net.pages import Pages, PagesError
 from server.observe.census import WorldCensus
@@ -32,6 +30,9 @@ from server.page import load_pages
 from server.process import Process, run_process
 from server.settings import Settings
 from sim import Game
+
+if TYPE_CHECKING:
+    from server.fleet.fleet import FleetPlan  # needs an extra, which is not always there
 
 __all__ = ["run_demo"]
 
@@ -78,7 +79,7 @@ def run_demo(
     seconds: float | None,
     json_line: bool,
     open_page: bool,
-    fleet: FleetPlan | None = None,
+    fleet: "FleetPlan | None" = None,
     engine: EngineSettings | None = None,
     chaos_seed: int | None = None,
 ) -> None:
@@ -110,6 +111,8 @@ def run_demo(
     if fleet is None:
         stage = partial(_run_here, game, settings, pages)
     else:
+        from server.fleet.stage import run_fleet_stage  # noqa: PLC0415 - needs an extra
+
         settings = attrs.evolve(settings, page=pages is not None)
         stage = partial(
             run_fleet_stage,
@@ -120,10 +123,13 @@ def run_demo(
             chaos_seed=chaos_seed,
             seconds=seconds or float("inf"),
         )
-    trio.run(_demo, stage, plan, crowd)
+    result = trio.run(_demo, stage, plan, crowd)
+    if result:
+        print(json.dumps(result) if plan.json_line else _sentence(result))
 
 
-async def _demo(run_stage: _RunStage, plan: _Plan, crowd: Crowd) -> None:
+async def _demo(run_stage: _RunStage, plan: _Plan, crowd: Crowd) -> dict[str, Any]:
+    """How it went; nothing if it was ended at once."""
     asked = trio.Event()
     result: dict[str, Any] = {}
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
@@ -133,8 +139,7 @@ async def _demo(run_stage: _RunStage, plan: _Plan, crowd: Crowd) -> None:
             await _Demo(stage, plan, crowd).run(asked)
             result = await stage.finish(crowd.numbers, crowd.count)
             nursery.cancel_scope.cancel()
-    if result:
-        print(json.dumps(result) if plan.json_line else _sentence(result))
+    return result
 
 
 async def _hear(

@@ -14,9 +14,9 @@ Must not know: what is shown of it.
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import attrs
 import trio
@@ -25,10 +25,12 @@ from server.cluster.nats.settings import EngineSettings
 from server.fleet.environment import environment_of
 from server.fleet.member import Member
 from server.fleet.programs import NatsServer, Role
+from server.fleet.rooms import Rooms
 from server.settings import Settings, SettingsError
 
 __all__ = ["Fleet", "FleetPlan", "run_fleet"]
 
+NATS_PORT: Final = 4222  # where an address names none
 MEMBERS_MAX: Final = 64  # of a kind; more are refused
 ENGINE_S: Final = 15.0  # for the engine to be ready
 DRAIN_GRACE_S: Final = 3.0  # beyond the time that gateways have for their clients
@@ -38,17 +40,39 @@ ENGINE_STOP_S: Final = 10.0
 
 @attrs.frozen(kw_only=True)
 class FleetPlan:
-    """Which game, by how many. `counting`: nodes keep every entity's id for a census."""
+    """Which game, by how many. `counting`: nodes keep every entity's id for a census.
+
+    `rooms`: that members live in, if they do.
+    """
 
     game: str
     nodes: int
     gateways: int
     counting: bool = False
+    rooms: Rooms | None = None
 
     def __attrs_post_init__(self) -> None:
         for name, count in (("nodes", self.nodes), ("gateways", self.gateways)):
             if not 1 <= count <= MEMBERS_MAX:
                 raise SettingsError(f"{name}: {count} is not within 1 to {MEMBERS_MAX}")
+
+    @property
+    def node_names(self) -> list[str]:
+        """What the nodes are called."""
+        return [f"node-{number}" for number in range(1, self.nodes + 1)]
+
+    @property
+    def gateway_names(self) -> list[str]:
+        """What the gateways are called."""
+        return [f"gateway-{number}" for number in range(1, self.gateways + 1)]
+
+    def door(self, name: str) -> Sequence[str]:
+        """What stands before a member's command."""
+        return () if self.rooms is None else self.rooms.by_member[name].door
+
+    def host(self, name: str, otherwise: str) -> str:
+        """Where a member listens."""
+        return otherwise if self.rooms is None else self.rooms.by_member[name].address
 
 
 class Fleet:
@@ -60,9 +84,11 @@ class Fleet:
         nodes: Sequence[Member],
         gateways: Sequence[Member],
         *,
+        plan: FleetPlan,
         settings: Settings,
         engine_settings: EngineSettings,
     ) -> None:
+        self.plan = plan
         self.engine = engine
         self.nodes = nodes
         self.gateways = gateways
@@ -80,6 +106,11 @@ class Fleet:
     def urls(self) -> tuple[str, ...]:
         """Where clients connect, for each gateway."""
         return tuple(gateway.url for gateway in self.gateways)
+
+    @property
+    def engine_port(self) -> int:
+        """Where the engine listens."""
+        return urlsplit(self.engine_settings.urls[0]).port or NATS_PORT
 
     async def wait_running(self) -> None:
         """Wait until every member runs."""
@@ -124,7 +155,7 @@ async def run_fleet(
         async with trio.open_nursery() as nursery:
             engine: Member | None = None
             if not engine_settings.given:
-                engine = _private_engine(settings, folders)
+                engine = _private_engine(plan, settings, folders)
                 nursery.start_soon(engine.run)
                 with trio.fail_after(ENGINE_S):
                     await engine.wait_running()
@@ -133,6 +164,7 @@ async def run_fleet(
                 engine,
                 _nodes(plan, settings, engine_settings),
                 _gateways(plan, settings, engine_settings),
+                plan=plan,
                 settings=settings,
                 engine_settings=engine_settings,
             )
@@ -143,34 +175,39 @@ async def run_fleet(
             nursery.cancel_scope.cancel()
 
 
-def _private_engine(settings: Settings, folders: ExitStack) -> Member:
+def _private_engine(plan: FleetPlan, settings: Settings, folders: ExitStack) -> Member:
     folder = settings.store or folders.enter_context(
         tempfile.TemporaryDirectory(prefix="shoal-engine-", ignore_cleanup_errors=True)
     )
-    return Member("engine", "engine", NatsServer(Path(folder)), environment_of())
+    address = "127.0.0.1" if plan.rooms is None else plan.rooms.address
+    return Member("engine", "engine", NatsServer(Path(folder), address), environment_of())
 
 
 def _nodes(plan: FleetPlan, settings: Settings, engine: EngineSettings) -> list[Member]:
-    environment = environment_of(_for_machines(settings), engine)
+    environment = environment_of(_for_children(settings), engine)
     options = ["--counting"] if plan.counting else []
-    make = partial(Role, "node", plan.game)
-    return [
-        Member(name, "node", make("--name", name, *options), environment)
-        for name in (f"node-{number}" for number in range(1, plan.nodes + 1))
-    ]
+    nodes = []
+    for name in plan.node_names:
+        role = Role("node", plan.game, "--name", name, *options, door=plan.door(name))
+        nodes.append(Member(name, "node", role, environment))
+    return nodes
 
 
 def _gateways(plan: FleetPlan, settings: Settings, engine: EngineSettings) -> list[Member]:
     gateways = []
-    for number in range(plan.gateways):
-        port = settings.port + number if settings.port else 0
-        environment = environment_of(_for_machines(attrs.evolve(settings, port=port)), engine)
-        program = Role("gateway", plan.game)
-        gateways.append(Member(f"gateway-{number + 1}", "gateway", program, environment))
+    for number, name in enumerate(plan.gateway_names):
+        own = attrs.evolve(
+            settings,
+            host=plan.host(name, settings.host),
+            port=settings.port + number if settings.port else 0,
+        )
+        role = Role("gateway", plan.game, door=plan.door(name))
+        environment = environment_of(_for_children(own), engine)
+        gateways.append(Member(name, "gateway", role, environment))
     return gateways
 
 
-def _for_machines(settings: Settings) -> Settings:
+def _for_children(settings: Settings) -> Settings:
     """The settings of a child: what it logs is read by us, and JetStream is the only store."""
     level = "info" if settings.log_level in {"warning", "error"} else settings.log_level
     return attrs.evolve(settings, log_format="json", log_level=level, store="")

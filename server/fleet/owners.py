@@ -17,6 +17,7 @@ import attrs
 
 __all__ = ["Owners"]
 
+SETTLED_S: Final = 1.0  # whoever publishes for so long after a blow has survived it
 TICKS_KEPT: Final = 4096  # of each shard; who published an older one is forgotten
 
 
@@ -85,6 +86,17 @@ class Owners:
         elif epoch == reign.epoch:
             reign.last_tick, reign.last_step = max(tick, reign.last_tick), step
             reign.last = now
+
+    def awaited(self) -> frozenset[int]:
+        """The shards that nobody has published since their owner was struck."""
+        return frozenset(
+            shard
+            for shard, reign in self._reigns.items()
+            if any(
+                blow >= max(reign.began, reign.last - SETTLED_S)
+                for blow in self._blows.get(self._owners.get((shard, reign.epoch), ""), ())
+            )
+        )
 
     # --- what it means ---------------------------------------------------------------------------
 

@@ -46,11 +46,14 @@ class Program(Protocol):
 
 
 class Role:
-    """`shoal node` or `shoal gateway`, which logs JSON lines and is ready when it names itself."""
+    """`shoal node` or `shoal gateway`, which logs JSON lines and is ready when it names itself.
 
-    def __init__(self, role: str, game: str, *options: str) -> None:
+    `door` stands before the command.
+    """
+
+    def __init__(self, role: str, game: str, *options: str, door: Sequence[str] = ()) -> None:
         self._role = role
-        self.command: Sequence[str] = [sys.executable, "-m", "server", role, game, *options]
+        self.command: Sequence[str] = [*door, sys.executable, "-m", "server", role, game, *options]
 
     def hear(self, line: str) -> Heard:
         """Take one line; one that is no JSON is what the command says when it gives up."""
@@ -66,13 +69,13 @@ class Role:
 
 
 class NatsServer:
-    """A private nats-server on loopback that keeps its streams in `folder`.
+    """A private nats-server on one `address` of this machine that keeps its streams in `folder`.
 
     Raises NoEngineError where nats-server is not installed. Its port is free when it starts first,
     and then stays.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, address: str = "127.0.0.1") -> None:
         program = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
         if program is None:
             raise NoEngineError(
@@ -82,12 +85,13 @@ class NatsServer:
             )
         self._program = program
         self._folder = folder
+        self._address = address
         self._port = -1
 
     @property
     def command(self) -> Sequence[str]:
         """What to run now."""
-        where = ["-a", "127.0.0.1", "-p", str(self._port)]
+        where = ["-a", self._address, "-p", str(self._port)]
         return [self._program, *where, "-js", "-sd", str(self._folder)]
 
     def hear(self, line: str) -> Heard:
@@ -96,7 +100,7 @@ class NatsServer:
         if listens is not None:
             self._port = int(listens[1])
         if "Server is ready" in line:
-            return Heard(ready=True, url=f"nats://127.0.0.1:{self._port}")
+            return Heard(ready=True, url=f"nats://{self._address}:{self._port}")
         serious = "[FTL]" in line or "[ERR]" in line
         return Heard(words=line.partition("] ")[2] if serious else "")
 

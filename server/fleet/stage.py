@@ -170,5 +170,6 @@ def _bots(bots: dict[str, Any], wanted: int) -> dict[str, Any]:
         "disconnects": bots.get("disconnects", 0),
         "resumes": bots.get("resumes", 0),
         "rejoins": rejoins,
+        "bots_ended": bots.get("ended", {}),
         "disconnects_unrecovered": max(0, wanted - playing) + rejoins,
     }

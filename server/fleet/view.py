@@ -74,7 +74,7 @@ class Picture:
     def _does(self, member: Member) -> str:
         if member.role == "node":
             shards, load = sorted(self._sight.shards(member.name)), self._sight.load(member.name)
-            return f"{_shards(shards)}, steps {100 * load:.0f} % of the time"
+            return f"{_shards(shards)}, busy {100 * load:.0f} %"
         if member.role == "gateway" and member.url:
             links = self._sight.links.get(member.label, 0)
             return f"{member.url}  {links} client{'' if links == 1 else 's'}"

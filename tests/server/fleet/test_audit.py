@@ -53,10 +53,10 @@ async def crashed(maker: ShardMaker, *, away_s: float) -> MemoryJournal:
         clock = trio.current_time
         await run_node(owned, journal=journal, schedule=schedule, stopwatch=clock)
 
-    with trio.move_on_after(5 + away_s):
+    with trio.move_on_after(3 + away_s):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(run, [0, 1, 2])
-            with trio.move_on_after(5):
+            with trio.move_on_after(3):
                 await run([AWAY])
     return journal
 
@@ -91,7 +91,7 @@ async def test_a_world_that_died_adds_up(maker: ShardMaker, autojump_clock: obje
 async def test_who_waits_for_a_dead_shard_is_in_transit(
     maker: ShardMaker, autojump_clock: object
 ) -> None:
-    counted = await audit(maker, await crashed(maker, away_s=3))
+    counted = await audit(maker, await crashed(maker, away_s=1.5))
     assert counted.in_transit > 0
     assert balanced(counted)
     assert not counted.lost
@@ -101,7 +101,7 @@ async def test_who_waits_for_a_dead_shard_is_in_transit(
 async def test_an_out_that_is_gone_is_an_entity_lost(
     maker: ShardMaker, autojump_clock: object
 ) -> None:
-    journal = await crashed(maker, away_s=3)
+    journal = await crashed(maker, away_s=1.5)
     gone: list[int] = []
 
     def drop_newest_out(shard: int, records: list[Record]) -> list[Record]:

@@ -43,7 +43,7 @@ async def test_who_dies_is_started_again_after_a_pause_that_grows() -> None:
             pauses = []
             for starts in (1, 2):
                 ann.signal(signal.SIGKILL)
-                while ann.state is not State.DOWN:
+                while ann.state is not State.DOWN:  # noqa: ASYNC110 - a few polls
                     await trio.sleep(0.005)
                 assert ann.again_at is not None
                 pauses.append(ann.again_at - ann.since)

@@ -81,3 +81,20 @@ def test_the_same_tick_of_two_epochs_is_two_owners_whoever_comes_first() -> None
     assert not owners.doubles, "another shard is another matter"
     owners.told(1, 5, 140, 9, 1.0)
     assert owners.doubles == {(1, 140)}
+
+
+def test_shards_of_who_was_struck_are_awaited_until_somebody_publishes_them() -> None:
+    owners = Owners()
+    owners.granted(1, 5, "node-1")
+    last = reign(owners, 5, range(100, 120), began=10.0, step0=1)
+    assert not owners.awaited()
+    owners.struck("node-1", last + 0.02)
+    assert owners.awaited() == {1}
+    owners.granted(1, 6, "node-2")
+    owners.told(1, 6, 180, 21, last + 3)
+    assert not owners.awaited()
+    owners.struck("node-2", last + 3.5)
+    assert owners.awaited() == {1}
+    for later in range(20):
+        owners.told(1, 6, 200 + later, 30, last + 3.5 + later / 10)
+    assert not owners.awaited(), "it was no lasting blow"
