@@ -4,12 +4,16 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 # What `make develop` adds; tests that need another extra are skipped without it.
-EXTRAS ?= test,check,window,cluster
+EXTRAS ?= test,check,window,cluster,deploy
 PACKAGES := protocol sim server client_demo
 
+SEEDS ?= 200
+FIRST ?= 1
+JOBS ?= 2
+
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test test-slow coverage check bench bench-peer bench-full \
-        chaos constraints clean
+.PHONY: help install develop demo test test-slow simulate simulate-mutants simulate-recorded \
+        coverage check bench bench-balancer bench-peer bench-full chaos constraints clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -27,6 +31,15 @@ test: develop ## run the tests (a few minutes)
 test-slow: develop ## run the slow tests too
 	$(RUN)/python -m pytest
 
+simulate: develop ## the whole cluster under seeded faults, SEEDS=200 times (ten minutes)
+	$(RUN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
+
+simulate-mutants: develop ## how many seeds it takes to find each planted bug
+	$(RUN)/python -m tests.simulation --mutants --jobs $(JOBS)
+
+simulate-recorded: develop ## find each planted bug by the seed that is known to find it
+	$(RUN)/python -m tests.simulation --mutants --recorded --jobs $(JOBS)
+
 coverage: develop ## run the tests and say which lines and branches they reach
 	$(RUN)/python -m pytest -q --cov --cov-report=term:skip-covered
 
@@ -43,6 +56,9 @@ bench: develop ## what a tick, the wire, a connection and 200 clients cost; hits
 	$(RUN)/python -m benchmarks.smoothness --profile average --no-peer
 	$(RUN)/python -m benchmarks.connections --json
 	$(RUN)/python -m benchmarks.interest --clients 200
+
+bench-balancer: develop ## 200 bots through HAProxy, one gateway drained and one killed (two minutes)
+	$(RUN)/python -m benchmarks.balancer
 
 bench-peer: develop ## Shoal and Colyseus side by side: cost, bytes, and the most that each holds
 	$(RUN)/python -m benchmarks.interest --clients 400 --against colyseus
@@ -68,7 +84,7 @@ chaos: develop ## real processes under load, killed, paused, cut off (five minut
 
 constraints: ## resolve the dependencies anew and pin them
 	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve
-	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot,window,browser,cluster]'
+	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot,window,browser,cluster,deploy]'
 	{ echo '# Written by `make constraints`; the Makefile installs from it.'; \
 	  $(VENV)/resolve/bin/python -m pip freeze --exclude shoal; } > constraints.txt
 	rm -rf $(VENV)/resolve

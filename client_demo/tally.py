@@ -4,6 +4,7 @@ Must not know: bots, the wire.
 """
 
 from collections import Counter
+from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
@@ -24,6 +25,7 @@ class Tally:
         self._present: set[Connection] = set()
         self._gone: dict[str, int] = {}
         self._ends: Counter[str] = Counter()
+        self._gone_away_s_max = 0.0
         self._last: tuple[float, int] | None = None
         self._client_seconds = 0.0
         self._bytes_settled = 0
@@ -37,6 +39,7 @@ class Tally:
     def remove(self, connection: Connection) -> None:
         """A client has gone; what it saw stays counted."""
         self._present.discard(connection)
+        self._gone_away_s_max = self._away_s_max([connection])
         for name, value in _numbers(connection).items():
             self._gone[name] = self._gone.get(name, 0) + value
 
@@ -60,6 +63,7 @@ class Tally:
             "connected": connected,
             "bytes_per_client_s": round(rate),
             **_shown(totals),
+            "away_s_max": self._away_s_max(self._present),
             **self._link_numbers(totals),
         }
 
@@ -67,6 +71,7 @@ class Tally:
         """Take the final numbers now, before everybody leaves."""
         self.second(now)
         self._settled = {"clients": len(self._present), "connected": self._connected()}
+        self._gone_away_s_max = self._away_s_max(self._present)
         self._link_settled = self._link_numbers(self._totals())
 
     def final(self) -> dict[str, Any]:
@@ -78,6 +83,7 @@ class Tally:
             **settled,
             "bytes_per_client_s": round(self._bytes_settled / max(self._client_seconds, 1e-6)),
             **_shown(totals),
+            "away_s_max": self._away_s_max(()),
             **(self._link_settled or self._link_numbers(totals)),
             **({"ended": dict(self._ends)} if self._ends else {}),
         }
@@ -92,6 +98,11 @@ class Tally:
             "link_stalls": totals["stalls"],
             "round_trip_ms": round(1000 * median(known)) if known else None,
         }
+
+    def _away_s_max(self, connections: Iterable[Connection]) -> float:
+        """The longest that any of `connections`, or one that is counted already, had no link."""
+        times = (connection.statistics().away_s_max for connection in connections)
+        return round(max([self._gone_away_s_max, *times]), 3)
 
     def _connected(self) -> int:
         return sum(connection.open for connection in self._present)

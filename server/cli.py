@@ -32,6 +32,10 @@ _DEFAULTS = Settings()
 _ENGINE_DEFAULTS = EngineSettings()
 
 
+class ExtraMissingError(Exception):
+    """A command needs a part of the installation that is optional."""
+
+
 class ConfigNotFoundError(Exception):
     """The settings file that was named is not there."""
 
@@ -42,6 +46,7 @@ _MENDABLE = (
     ListenError,
     PagesError,
     ConfigNotFoundError,
+    ExtraMissingError,
     JournalError,
     RecordingError,
     EngineError,
@@ -195,6 +200,7 @@ def node(
     *,
     name: str = "",
     counting: bool = False,
+    health_port: int | None = None,
     settings: Settings = _DEFAULTS,
     engine: EngineSettings = _ENGINE_DEFAULTS,
 ) -> None:
@@ -208,11 +214,15 @@ def node(
         What the node is called; by default this machine's name and a number.
     counting
         Keep in checkpoints the id of every entity that ever lived, for a census.
+    health_port
+        TCP port that answers GET /healthz and /readyz; none by default.
     """
-    _need_cluster()
+    _check_engine_client()
+    if health_port is not None and not 0 < health_port <= 65535:
+        raise SettingsError(f"health-port: {health_port} is not within 1 to 65535")
     from server.roles.node import node_forever  # noqa: PLC0415 - --help stays fast
 
-    node_forever(game, settings, engine, name, counting=counting)
+    node_forever(game, settings, engine, name, counting=counting, health_port=health_port)
 
 
 def gateway(
@@ -229,7 +239,7 @@ def gateway(
     game
         The game, as module:variable; the current folder is searched too.
     """
-    _need_cluster()
+    _check_engine_client()
     from server.roles.gateway import gateway_forever  # noqa: PLC0415 - --help stays fast
 
     gateway_forever(game, settings, engine)
@@ -258,7 +268,7 @@ def up(
     gateways
         How many processes hold client links.
     """
-    _need_cluster()
+    _check_engine_client()
     from server.fleet.fleet import FleetPlan  # noqa: PLC0415 - --help stays fast
     from server.fleet.up import run_up  # noqa: PLC0415 - --help stays fast
 
@@ -313,7 +323,7 @@ def demo(
         raise SettingsError("chaos: wants --nodes, since this process would not survive it")
     fleet = None
     if nodes or gateways:
-        _need_cluster()
+        _check_engine_client()
         from server.fleet.fleet import FleetPlan  # noqa: PLC0415 - needs an extra
 
         fleet = FleetPlan(game=game, nodes=nodes or 1, gateways=gateways or 1, counting=True)
@@ -331,10 +341,12 @@ def demo(
     )
 
 
-def _need_cluster() -> None:
-    """Raise NoEngineError without the packages that speak to an engine."""
-    if find_spec("nats") is None or find_spec("trio_asyncio") is None:
-        raise NoEngineError("many processes need the extra: pip install 'shoal[cluster]'")
+def _check_engine_client() -> None:
+    """Raise ExtraMissingError unless what talks to the engine is installed."""
+    if any(find_spec(name) is None for name in ("nats", "trio_asyncio")):
+        raise ExtraMissingError(
+            "many processes need the extra 'cluster': pip install 'shoal[cluster]'"
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -119,7 +119,9 @@ class Fleet:
 
     async def stop_roles(self) -> None:
         """Stop gateways and nodes in order; the engine goes on."""
-        await _stop(self.gateways, self.settings.drain_s + DRAIN_GRACE_S)
+        await _stop(
+            self.gateways, self.settings.drain_wait_s + self.settings.drain_s + DRAIN_GRACE_S
+        )
         await _stop(self.nodes, NODE_STOP_S)
 
     async def stop_engine(self) -> None:

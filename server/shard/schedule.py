@@ -26,6 +26,7 @@ _OVERLOAD: Final = 0.9
 _TARGET: Final = 0.75
 _RECOVER: Final = 0.8
 _MISSED: Final = 0.15  # missed slots per tick that count as overload, whoever used the time
+_MISSED_AT_ONCE: Final = 2  # more in a row are a pause, after which the speed is what it was
 _SMOOTHING: Final = 1 / 16  # weight of the newest tick: a lone garbage collection does not count
 _CALM_S: Final = 2.0  # how long it must go well before the shard speeds up
 _SPEED_UP: Final = 9 / 8  # at most, each time
@@ -88,7 +89,7 @@ class Pace:
     def observe(self, cost_s: float, missed: int) -> None:
         """Note what the newest tick cost and how many were missed before it; adapt the speed."""
         self._cost_s += (cost_s - self._cost_s) * _SMOOTHING
-        self._missed += (missed - self._missed) * _SMOOTHING
+        self._missed += (min(missed, _MISSED_AT_ONCE) - self._missed) * _SMOOTHING
         if self.load > _OVERLOAD or self._missed > _MISSED:
             self._slow_down()
         elif self.permille < FULL_SPEED:

@@ -18,6 +18,7 @@ tried again. Any other error is a bug or a broken journal and ends the node.
 import math
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -35,7 +36,7 @@ from server.cluster.seams import (
 )
 from server.shard.commit import Commit, Writer
 from server.shard.host import Shard
-from server.shard.recovery import CheckpointKeeper, recover
+from server.shard.recovery import CheckpointKeeper, RecordsMissingError, Standby, recover
 from server.shard.schedule import Pace, Schedule, Ticker
 
 __all__ = [
@@ -53,6 +54,7 @@ _log = structlog.get_logger(__name__)
 
 TRY_AGAIN_S: Final = 0.5  # after the journal took nothing
 COST_SMOOTHING: Final = 1 / 32  # weight of the newest step: about the last second and a half counts
+STEPPED_S: Final = 0.25  # for the end of a tick, before a shard is handed over
 FINISH_S: Final = 10.0  # for making durable what was stepped, at the end
 RELEASE_S: Final = 2.0  # a lease that cannot be given back runs out by itself
 
@@ -73,13 +75,13 @@ def shard_lease_name(world: str, shard: int) -> str:
 class OwnedShard:
     """A shard with what makes it ours: the lease, and the writer that its epoch allows.
 
-    `revision` is that of the checkpoint that it began from, 0 for none.
+    `revision` is that of the newest checkpoint, 0 for none and None if it is not known.
     """
 
     shard: Shard
     writer: Writer
     lease: Lease
-    revision: int = 0
+    revision: int | None = 0
 
 
 async def own_shard(
@@ -91,12 +93,14 @@ async def own_shard(
     journal: Journal,
     ttl_s: float = math.inf,
     owner: str = "",
+    standby: Standby | None = None,
 ) -> OwnedShard | None:
     """Acquire a shard and bring it to where its journal ends; None while somebody else holds it.
 
     The lease says who the `owner` is, for those who watch.
     `make` is given the epoch and the newest checkpoint, None if there is none. In a single process
     nobody contends, and `ttl_s` may be infinite: then a laptop that slept still owns its world.
+    A `standby` that has followed the journal so far saves most of the way.
 
     Raises DivergenceError when the journal does not lead where it did, `Fenced` when another owner
     was faster.
@@ -106,6 +110,13 @@ async def own_shard(
         return None
     try:
         claimed = await journal.claim(shard, lease.epoch)
+        if standby is not None:
+            try:
+                recovered = await standby.finish(claimed, lease.epoch)
+            except RecordsMissingError:
+                standby.close()
+            else:
+                return OwnedShard(recovered.shard, recovered.writer, lease, None)
         recovered = await recover(partial(make, lease.epoch), shard, claimed, journal)
     except BaseException:
         with trio.CancelScope(shield=True), trio.move_on_after(RELEASE_S):
@@ -148,6 +159,7 @@ class Node:
         self._missed = 0
         self._stopping = trio.Event()
         self._ended = trio.Event()
+        self._stepped = trio.Event()
 
     def add(self, owned: OwnedShard) -> None:
         """Step one more shard from the next tick on."""
@@ -157,17 +169,24 @@ class Node:
         keeper = self._keepers[owned.shard.id] = _Keeper(owned, self._journal)
         self._background.start_soon(self._keep, keeper)
 
-    async def give_up(self, shard: int) -> None:
+    async def give_up(self, shard: int, *, going: Callable[[], None] | None = None) -> None:
         """Step a shard no more, make durable what it did, keep a checkpoint, and let it go.
 
-        Whoever takes it next has nothing to replay.
+        Whoever takes it next has nothing to replay. With `going` its next owner stands by: then
+        this waits for the end of a tick, calls `going` when mail is taken no more, and keeps no
+        checkpoint, so that the next tick may be the next owner's.
         """
+        if going is not None:
+            with trio.move_on_after(STEPPED_S):
+                await self._stepped.wait()
         keeper = self._keepers.pop(shard, None)
         if keeper is None:
             return
         keeper.shard.retire()
+        if going is not None:
+            going()
         with trio.move_on_after(FINISH_S):
-            await keeper.finish()
+            await (keeper.finish() if going is None else keeper.rest())
         await keeper.let_go()
 
     @property
@@ -221,7 +240,9 @@ class Node:
     async def _step(self, on_tick: Callable[[int], None]) -> None:
         while True:
             slot = self._ticker.next_slot(trio.current_time(), self._pace.permille)
-            self._missed += slot.missed
+            # Who has nothing to step misses nothing, such as the ticks before a node's first one.
+            missed = slot.missed if self._keepers else 0
+            self._missed += missed
             with trio.move_on_at(slot.begins_s):
                 await self._stopping.wait()
             if self._stopping.is_set():
@@ -232,7 +253,9 @@ class Node:
                 started = self._stopwatch()
                 keeper.step(slot.tick, self._pace.permille, now)
                 keeper.note_cost(self._stopwatch() - started)
-            self._pace.observe(self._stopwatch() - began, slot.missed)
+            self._pace.observe(self._stopwatch() - began, missed)
+            stepped, self._stepped = self._stepped, trio.Event()
+            stepped.set()
             on_tick(slot.tick)
 
     async def _keep(self, keeper: "_Keeper") -> None:
@@ -287,6 +310,11 @@ class _Keeper:
         if not self.retired.is_set() and self.shard.config.checkpoint_every:
             await self._keep.save(self.shard.checkpoint(), self._writer.position)
 
+    async def rest(self) -> None:
+        """Make durable what was stepped, and save nothing more."""
+        await self._wait_durable()
+        await self._keep.rest()
+
     async def _wait_durable(self) -> None:
         while self.shard.lag_ticks and not self.retired.is_set():
             self._caught_up = trio.Event()
@@ -318,7 +346,7 @@ class _Keeper:
             covered = self._keep.position if checkpoints else None
             upto = self._writer.trimmable(self.shard.acknowledged, covered)
             if upto is not None:
-                await self._journal.trim(self.shard.id, upto)
+                await self._trim(upto)
 
     def _with_waiting(self, first: Commit) -> list[Commit]:
         """All commits that wait, up to one that leaves a checkpoint: a slow disk is asked once.
@@ -348,6 +376,10 @@ class _Keeper:
                     _log.info("the journal goes on", shard=self.shard.id)
                 self.shard.committed(commits[-1].tick)
                 return commits
+
+    async def _trim(self, upto: int) -> None:
+        with suppress(JournalUnavailable):  # a later one forgets this much, too
+            await self._journal.trim(self.shard.id, upto)
 
     async def _renew(self) -> None:
         while math.isfinite(self._lease.deadline):

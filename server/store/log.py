@@ -109,20 +109,24 @@ class Log:
         if segment is None or (
             segment.ends - segment.begins >= self._segment_bytes and self._durable == segment.ends
         ):
-            self._segments.append(_Segment(self.ends, self.ends))
-            for each in self.heading():
-                self._write(each)
-        self._write(frame)
+            segment = _Segment(self.ends, self.ends)
+            self._write(segment, self.heading())  # all of it or nothing
+            self._segments.append(segment)
+        self._write(segment, [frame])
         return self.ends
 
-    def _write(self, frame: Frame) -> None:
-        segment = self._segments[-1]
-        data, check = frames.encode(attrs.evolve(frame, durable=self._durable), self._check)
+    def _write(self, segment: _Segment, entries: Iterable[Frame]) -> None:
+        written, check = b"", self._check
+        for frame in entries:
+            data, check = frames.encode(attrs.evolve(frame, durable=self._durable), check)
+            written += data
+        if not written:
+            return
         try:
-            self._disk.append(segment.name, data)
+            self._disk.append(segment.name, written)
         except OSError as error:
             self.raise_for(error, "the journal cannot be written")
-        segment.ends += len(data)
+        segment.ends += len(written)
         self._check = check
 
     async def wait_durable(self, place: int) -> None:

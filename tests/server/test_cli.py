@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from server.cli import build_app
+from server.cli import build_app, main
 
 SHOAL = [sys.executable, "-c", "from server.cli import main; main()"]
 START_S = 20
@@ -179,7 +179,7 @@ def test_the_demo_shows_browsers_a_page_that_may_ask_for_bots() -> None:
             demo.kill()
 
 
-@pytest.mark.parametrize(("flags", "status"), [([], 400), (["--page"], 200)])
+@pytest.mark.parametrize(("flags", "status"), [([], 404), (["--page"], 200)])
 def test_a_server_shows_a_page_only_if_it_is_asked_to(flags: list[str], status: int) -> None:
     command = [*SHOAL, "serve", "--port", "0", "--log-format", "json", *flags]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HERE) as server:
@@ -194,3 +194,14 @@ def test_a_server_shows_a_page_only_if_it_is_asked_to(flags: list[str], status: 
                 assert ask(f"{url}demo/bots") == (200, b'{"bots": 0, "bots_max": 0}')
         finally:
             server.kill()
+
+
+@pytest.mark.parametrize("command", ["node", "gateway"])
+def test_without_the_engines_client_one_is_told_what_to_install(
+    command: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.cli.find_spec", lambda _: None)
+    with pytest.raises(SystemExit) as ended:
+        main([command])
+    assert ended.value.code == 2
+    assert "pip install 'shoal[cluster]'" in capsys.readouterr().err

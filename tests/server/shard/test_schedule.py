@@ -95,6 +95,12 @@ def test_missed_ticks_count_as_overload_whoever_used_the_time() -> None:
     assert pace.permille < 600
 
 
+def test_a_pause_of_the_whole_process_is_no_overload() -> None:
+    pace = Pace(20)
+    pace.observe(0.001, 72_000)  # a laptop that slept for an hour
+    assert pace.permille == FULL_SPEED
+
+
 def test_there_is_a_floor() -> None:
     assert settle(Pace(20), 10.0, 400) == limits.DILATION_FLOOR
 

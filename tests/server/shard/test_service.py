@@ -10,6 +10,7 @@ import trio
 
 from server.cluster.directory import MemoryDirectory
 from server.cluster.journal import MemoryJournal
+from server.cluster.seams import JournalUnavailable
 from server.shard import limits
 from server.shard.census import tally
 from server.shard.host import Shard, ShardConfig
@@ -146,6 +147,29 @@ async def test_the_journal_in_memory_stays_small(
         await trio.sleep(20)
         kept = [len(list(given.journal.read_nowait(shard, 0))) for shard in node.shards]
         node.stop()
+    assert max(kept) < 3 * limits.TAKEN_EVERY_TICKS, "what everybody has taken is trimmed"
+
+
+async def test_a_journal_that_cannot_be_trimmed_just_now_is_trimmed_later(
+    setting: Any, autojump_clock: trio.testing.MockClock
+) -> None:
+    class Full(MemoryJournal):
+        refused = 0
+
+        async def trim(self, shard: int, upto: int) -> None:
+            if self.refused < 10:
+                self.refused += 1
+                raise JournalUnavailable("the disk takes no more")
+            await super().trim(shard, upto)
+
+    given = setting(Full())
+    async with trio.open_nursery() as nursery:
+        node = await given.start(nursery)
+        await trio.sleep(20)
+        assert sorted(node.shards) == [0, 1, 2, 3]
+        kept = [len(list(given.journal.read_nowait(shard, 0))) for shard in node.shards]
+        node.stop()
+    assert given.journal.refused == 10
     assert max(kept) < 3 * limits.TAKEN_EVERY_TICKS, "what everybody has taken is trimmed"
 
 

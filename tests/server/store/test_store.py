@@ -221,6 +221,34 @@ async def test_after_a_failed_sync_nothing_is_promised(autojump_clock: object) -
         await append(journal, 1, b"a", expect=position, id="1")
 
 
+async def test_a_disk_that_fills_up_at_the_head_of_a_segment_loses_no_shard(
+    autojump_clock: object,
+) -> None:
+    """A segment's head says where every shard stands; without it, older segments could not go."""
+    disk = SimulatedDisk()
+    journal = await StoreJournal.open(disk, [].append, segment_bytes=SMALL)
+    quiet, busy = History(0), History(1)
+    await quiet.claim(journal)
+    await busy.claim(journal)
+    chance = random.Random(1)
+    while disk.size() < SMALL:
+        await busy.write(journal, chance)
+    for room in range(0, 120, 10):  # never enough for both
+        disk.room = room
+        with pytest.raises(StoreFull):
+            await busy.write(journal, chance)
+        busy.written.pop()
+        disk.room = None
+    first = f"journal-{0:016x}.log"
+    while first in disk.names():
+        await busy.write(journal, chance)
+        await busy.checkpoint(journal)
+    found = await StoreJournal.open(disk.crash(chance), [].append, segment_bytes=SMALL)
+    with pytest.raises(Fenced):
+        await found.claim(quiet.shard, quiet.epoch)
+    assert await found.claim(quiet.shard, quiet.epoch + 1) == quiet.position + 1
+
+
 async def test_a_full_disk_refuses_and_goes_on_when_there_is_room(autojump_clock: object) -> None:
     disk = SimulatedDisk()
     journal, _ = await open_quietly(disk)

@@ -1,0 +1,356 @@
+"""Planted bugs: the server with one promise broken, to see whether the simulation notices.
+
+Each mutant replaces a few lines of the real code for as long as it is planted; nothing in the
+server knows of this. `FOUND_BY` is a seed that has found each, which is what is run before
+anything lands; `find` looks for the first seed that does.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Final
+from unittest.mock import patch
+
+import attrs
+
+from protocol.tombstones import Tombstones
+from server.cluster.seams import Draft
+from server.gateway.feed import Feed, Taken
+from server.shard import commit as commits
+from server.shard.arrivals import Arrival, Arrivals, Progress
+from server.shard.commands import Commands
+from server.shard.commit import Writer
+from server.shard.desk import Desk
+from server.shard.handoff import Handoff
+from server.shard.inputs import InputBuffer
+from server.shard.newsroom import Newsroom
+from server.shard.outbox import read_parcel
+from server.shard.post import Post
+from server.shard.recall import Recall
+from server.shard.recovery import Rebuilding
+from server.shard.service import _Keeper
+from server.shard.sessions import SessionTable, Takeover
+from server.store.journal import StoreJournal, _Stream
+
+__all__ = ["FOUND_BY", "MUTANTS", "Mutant", "planted"]
+
+
+@attrs.frozen
+class Mutant:
+    """A planted bug: what is wrong, and what to put in place of what."""
+
+    name: str
+    says: str
+    patches: tuple[tuple[Any, str, Any], ...]
+
+
+MUTANTS: dict[str, Mutant] = {}
+
+
+def _plant(name: str, says: str, *patches: tuple[Any, str, Any]) -> None:
+    MUTANTS[name] = Mutant(name, says, patches)
+
+
+def _nothing(*_: Any) -> None:
+    """What a mutant leaves out."""
+
+
+@contextmanager
+def planted(name: str | None) -> Iterator[None]:
+    """The server with a bug, or as it is for None."""
+    with ExitStack() as stack:
+        for owner, attribute, substitute in MUTANTS[name].patches if name else ():
+            stack.enter_context(patch.object(owner, attribute, substitute))
+        yield
+
+
+# --- the journal ---------------------------------------------------------------------------------
+
+
+async def _append_unfenced(
+    self: StoreJournal, shard: int, drafts: list[Draft], *, expect: int
+) -> int:
+    stream, position = self._stream(shard), expect
+    for draft in drafts:
+        if position >= stream.last or not stream.knows(position + 1, draft.id):
+            self._put(shard, stream, draft)
+        position += 1
+    await self._wait_durable(shard, stream)
+    return position
+
+
+_plant(
+    "no fencing",
+    "the journal takes what a former owner appends",
+    (StoreJournal, "append", _append_unfenced),
+)
+
+
+async def _do_not_wait(self: StoreJournal, shard: int, stream: _Stream) -> None:
+    if stream.reveal(1 << 62) and shard in self._news:
+        self._news.pop(shard).set()
+
+
+_plant(
+    "acknowledge before fsync",
+    "the journal says durable before the disk does",
+    (StoreJournal, "_wait_durable", _do_not_wait),
+)
+
+
+def _outs_first(commit: commits.Commit) -> list[Draft]:
+    record, *outs = _drafts(commit)
+    return [*outs, record]
+
+
+_drafts = commits._drafts
+_plant(
+    "outs before their record",
+    "a tick's outs are appended before what they follow from",
+    (commits, "_drafts", _outs_first),
+)
+
+
+async def _trim_ahead(self: _Keeper, upto: int) -> None:
+    await _trim(self, self._writer.position)
+
+
+_trim = _Keeper._trim
+_plant(
+    "trimmed ahead of the checkpoint",
+    "the journal forgets what no checkpoint has yet",
+    (_Keeper, "_trim", _trim_ahead),
+)
+
+
+def _trim_untaken(self: Writer, taken: Any, checkpoint: int | None) -> int | None:
+    return _trimmable(self, _EVERYTHING, checkpoint)
+
+
+class _Everything(dict[int, int]):
+    def get(self, *_: Any) -> Any:
+        return math.inf
+
+
+_EVERYTHING: Final = _Everything()
+_trimmable = Writer.trimmable
+_plant(
+    "trimmed before it was taken",
+    "the journal forgets outs that their destination has not taken",
+    (Writer, "trimmable", _trim_untaken),
+)
+
+
+# --- handoff -------------------------------------------------------------------------------------
+
+
+def _release_at_once(self: Handoff, _: int) -> Any:
+    return _release(self, 1 << 62)
+
+
+_release = Handoff.release
+_plant(
+    "handoff before commit",
+    "a source lets go of who crosses before the record of the departure is durable",
+    (Handoff, "release", _release_at_once),
+)
+
+
+def _offer_anything(self: Arrivals, source: int, position: int, data: bytes) -> bool:
+    arrival = Arrival(source, position, read_parcel(data))
+    self._waiting.setdefault(source, {})[len(self._waiting[source]) + 1] = arrival
+    return True
+
+
+def _take_anything(self: Arrivals, now: int) -> list[Arrival]:
+    taken = []
+    for source in sorted(self._waiting):
+        for key, arrival in list(self._waiting[source].items()):
+            if arrival.parcel.tick < now:
+                taken.append(self._waiting[source].pop(key))
+                before = self.progress.get(source, Progress())
+                self.progress[source] = Progress(
+                    max(arrival.parcel.number, before.number),
+                    max(arrival.position, before.position),
+                )
+        self._waiting[source] = dict(enumerate(self._waiting[source].values(), start=1))
+    return taken
+
+
+_plant(
+    "no dedup",
+    "an out that is delivered twice is taken twice",
+    (Arrivals, "offer", _offer_anything),
+    (Arrivals, "take", _take_anything),
+)
+
+
+def _finish_without_outs(self: Rebuilding) -> list[Draft]:
+    _finish(self)
+    return []
+
+
+_finish = Rebuilding.finish
+_plant(
+    "outs forgotten at recovery",
+    "outs that a crash left out of the journal are not appended",
+    (Rebuilding, "finish", _finish_without_outs),
+)
+
+_plant(
+    "progress forgotten at recovery",
+    "a recovered shard takes again what it had taken",
+    (Recall, "_progress", _nothing),
+)
+
+
+def _replay_keeping(self: Recall, record: Any) -> Any:
+    waiting = self._commands._waiting[:]
+    outs = _replay(self, record)
+    self._commands._waiting = waiting + self._commands._waiting
+    return outs
+
+
+_replay = Recall.replay
+_plant(
+    "commands done again after a recovery",
+    "a command that waited when a checkpoint was made is done by the replay and once more",
+    (Recall, "replay", _replay_keeping),
+)
+
+_plant(
+    "commands forgotten at recovery",
+    "a command that waited when the shard crashed is never done",
+    (Commands, "recall", _nothing),
+)
+
+
+# --- sessions and inputs -------------------------------------------------------------------------
+
+
+def _apply_again(self: SessionTable) -> None:
+    for session in self._sessions.values():
+        session.inputs = InputBuffer()
+    self._waiting.clear()
+
+
+_plant(
+    "inputs applied twice after a takeover",
+    "a recovered shard does not know which inputs it had applied",
+    (SessionTable, "go_on", _apply_again),
+)
+
+
+def _resume_forever(
+    self: SessionTable, session: int, sender: str, token: bytes, next_hash: bytes
+) -> Any:
+    found = self._sessions.get(session)
+    shown = hashlib.sha256(token).digest()
+    known = self.__dict__.setdefault("_all_hashes", {}).setdefault(session, set())
+    if found is not None:
+        known.update((found.token_hash, found.previous_hash))
+        if shown in known and shown != found.token_hash:
+            replaced = (found.gateway, found.generation) if found.linked else None
+            if found.token_hash == next_hash and found.gateway == sender:
+                return Takeover(found, None)
+            found.token_hash, found.gateway = next_hash, sender
+            self._unheard[sender] = None
+            found.generation += 1
+            found.lost_at = None
+            self.touch(found)
+            return Takeover(found, replaced)
+    return _resume(self, session, sender, token, next_hash)
+
+
+_resume = SessionTable.resume
+_plant(
+    "resume token reused",
+    "a token goes on being valid after its successor has arrived",
+    (SessionTable, "resume", _resume_forever),
+)
+
+
+def _promise_at_once(self: Post, gateway: str, item: Any) -> None:
+    self.send(gateway, item)
+
+
+_plant(
+    "promise before durable",
+    "players are told of a join, a resume or an end before the journal knows",
+    (Post, "promise", _promise_at_once),
+)
+
+
+def _report_at_once(self: Newsroom, tick: int, events: Any, scores: Any) -> None:
+    _report(self, tick, events, scores)
+    self.durable(tick)
+
+
+_report = Newsroom.report
+_plant(
+    "durable event told early",
+    "a durable event is told before the journal has it",
+    (Newsroom, "report", _report_at_once),
+)
+
+
+# --- ownership -----------------------------------------------------------------------------------
+
+
+def _step_anyway(self: _Keeper, tick: int, dilation: int, now: float) -> None:
+    _step(self, tick, dilation, -math.inf)
+
+
+_step = _Keeper.step
+_plant(
+    "lease not checked",
+    "a shard whose lease has run out is stepped until somebody says no",
+    (_Keeper, "step", _step_anyway),
+)
+
+
+def _judge_by_tick(self: Feed, frame: Any) -> Taken:
+    if self.newest is not None and frame.epoch < self.newest.epoch:
+        return Taken.CHAINED
+    return _judge(self, frame)
+
+
+_judge = Feed._judge
+_plant(
+    "stale frames accepted",
+    "a gateway takes frames of a former owner",
+    (Feed, "_judge", _judge_by_tick),
+)
+
+
+# --- replication ---------------------------------------------------------------------------------
+
+
+def _forget_soon(self: Tombstones, tick: int) -> None:
+    _forget_until(self, tick + 62)
+
+
+_forget_until = Tombstones.forget_until
+_plant(
+    "tombstones dropped early",
+    "who left two ticks ago is in no delta any more",
+    (Tombstones, "forget_until", _forget_soon),
+)
+
+
+def _end_without_record(self: Desk, session: Any, reason: str) -> None:
+    _end(self, session, reason)
+    if session.id in self._asked.leaves:
+        self._asked.leaves.remove(session.id)
+
+
+_end = Desk._end
+_plant(
+    "goodbye not recorded",
+    "a session that ended is back after a recovery",
+    (Desk, "_end", _end_without_record),
+)
+
+# A seed that has found each.
+FOUND_BY: Final[dict[str, int]] = {}
