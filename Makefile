@@ -15,8 +15,8 @@ FIRST ?= 1
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: bench bench-balancer bench-full bench-peer check clean constraints coverage crash demo \
-        develop help install simulate simulate-mutants simulate-recorded test test-slow
+.PHONY: bench bench-balancer bench-full bench-peer chaos check clean constraints coverage crash \
+        demo develop help install simulate simulate-mutants simulate-recorded test test-slow
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -84,6 +84,10 @@ bench-full: bench bench-peer ## everything, with the plots under docs/ (about an
 	$(PIP) install --constraint constraints.txt --editable '.[plot]'
 	$(RUN)/python -m benchmarks.growth
 	$(RUN)/python -m benchmarks.smoothness --json docs/smoothness.json --plot docs/smoothness.png
+
+CHAOS ?= --seconds 300 --bots 100
+chaos: develop ## real processes under load, killed, paused, cut off (five minutes; CHAOS=options)
+	$(RUN)/python -m tests.chaos $(CHAOS)
 
 constraints: ## resolve the dependencies anew and pin them
 	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve

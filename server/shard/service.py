@@ -36,7 +36,15 @@ from server.shard.keeper import FINISH_S, RELEASE_S, Keeper, OwnedShard
 from server.shard.recovery import RecordsMissingError, Standby, recover
 from server.shard.schedule import Pace, Schedule, Ticker
 
-__all__ = ["Node", "NodeStatistics", "OwnedShard", "own_shard", "run_node", "shard_lease_name"]
+__all__ = [
+    "Node",
+    "NodeStatistics",
+    "OwnedShard",
+    "own_shard",
+    "run_node",
+    "shard_lease_name",
+    "shard_lease_prefix",
+]
 
 _log = structlog.get_logger(__name__)
 
@@ -46,9 +54,14 @@ STEPPED_S: Final = 0.25  # for the end of a tick, before a shard is handed over
 MakeShard = Callable[[int, bytes | None], Shard]
 
 
+def shard_lease_prefix(world: str) -> str:
+    """What stands before a shard's number in the name of the right to it."""
+    return f"{world}.shard."
+
+
 def shard_lease_name(world: str, shard: int) -> str:
     """The directory's name for the right to a shard."""
-    return f"{world}.shard.{shard}"
+    return f"{shard_lease_prefix(world)}{shard}"
 
 
 async def own_shard(
@@ -59,10 +72,12 @@ async def own_shard(
     directory: Directory,
     journal: Journal,
     ttl_s: float = math.inf,
+    owner: str = "",
     standby: Standby | None = None,
 ) -> OwnedShard | None:
     """Acquire a shard and bring it to where its journal ends; None while somebody else holds it.
 
+    The lease says who the `owner` is, for those who watch.
     `make` is given the epoch and the newest checkpoint, None if there is none. In a single process
     nobody contends, and `ttl_s` may be infinite: then a laptop that slept still owns its world.
     A `standby` that has followed the journal so far saves most of the way.
@@ -70,7 +85,7 @@ async def own_shard(
     Raises DivergenceError when the journal does not lead where it did, `Fenced` when another owner
     was faster.
     """
-    lease = await directory.acquire(shard_lease_name(world, shard), b"", ttl_s)
+    lease = await directory.acquire(shard_lease_name(world, shard), owner.encode(), ttl_s)
     if lease is None:
         return None
     try:
