@@ -53,6 +53,14 @@ class Asked:
     returned: list[Session] = attrs.field(factory=list)
     reminders: list[Remind] = attrs.field(factory=list)
 
+    def back(self) -> list[Remind]:
+        """What to remind the others of: who came back, and what of the world concerns it."""
+        return [
+            Remind(session.entity, session.centre, session.radius_class)
+            for session in self.returned
+            if session.entity and session.centre >= 0
+        ]
+
 
 @attrs.frozen
 class DeskStatistics:

@@ -226,23 +226,16 @@ class Shard:
 
     def _remind(self, tick: int, asked: Asked) -> None:
         """Tell again what players may have missed; the other shards have told them things, too."""
-        back = [
-            Remind(session.entity, session.centre, session.radius_class)
-            for session in asked.returned
-            if session.entity and session.centre >= 0
-        ]
-        if back:
-            mail = Mail(shard_sender(self.id), tuple(back)).encode()
-            for shard in self.sources:
-                self._bus.publish(inbox_subject(self.config.world, shard), mail)
+        back = asked.back()
+        for shard in self.sources if back else ():
+            self._ask(shard, *back)
         self._newsroom.tell_again([*back, *asked.reminders], tick)
 
     def _publish(self, tick: int, asked: Asked) -> list[Export]:
         exports = [self.world.export(kind) for kind in self._kinds]
         released, players = self._handoff.release(self._durability.durable_tick)
-        for departure in players:
-            assert departure.session is not None
-            self._newsroom.handed(departure.session.id, departure.to)
+        for session, to in players:
+            self._newsroom.handed(session, to)
         guests = self._handoff.guests
         self._replication.write(tick, self.world.step, exports, guests, released)
         self._players.follow(exports)
@@ -403,6 +396,6 @@ class Shard:
             desk=self._desk.statistics(),
         )
 
-    def _ask(self, shard: int, question: Resync) -> None:
-        mail = Mail(shard_sender(self.id), (question,))
+    def _ask(self, shard: int, *questions: Resync | Remind) -> None:
+        mail = Mail(shard_sender(self.id), questions)
         self._bus.publish(inbox_subject(self.config.world, shard), mail.encode())
