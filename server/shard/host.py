@@ -236,8 +236,7 @@ class Shard:
         released, players = self._handoff.release(self._durability.durable_tick)
         for session, to in players:
             self._newsroom.handed(session, to)
-        guests = self._handoff.guests
-        self._replication.write(tick, self.world.step, exports, guests, released)
+        self._replication.write(tick, self.world.step, exports, self._handoff.guests, released)
         self._players.follow(exports)
         leaving = self._handoff.guest_sessions()
         frame = self._framer.frame(leaving, self._newsroom.take(), self.dilation)
