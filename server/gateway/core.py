@@ -9,6 +9,7 @@ Must not know: the simulation, sockets, trio.
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from protocol.errors import CloseCode
 from protocol.messages import Message, Ping, Welcome, encode
@@ -16,6 +17,7 @@ from protocol.parts import PartTable
 from server.gateway import limits
 from server.gateway.answers import Answers
 from server.gateway.config import GatewayConfig, GatewayStatistics
+from server.gateway.departure import Departure
 from server.gateway.detached import Detached
 from server.gateway.fanout import FanOut, FanOutCounters
 from server.gateway.feeds import Feeds
@@ -38,6 +40,7 @@ from server.net.link import Link
 __all__ = ["NO_OWNERS", "Gateway", "GatewayConfig", "GatewayStatistics"]
 
 NO_OWNERS: Mapping[int, PartTable] = MappingProxyType({})
+SHOWN: Final = 8  # shards that are named when they are away
 
 
 class Gateway:
@@ -90,6 +93,7 @@ class Gateway:
         self._streams = Streams(config.client_bytes_per_s / config.schema.hz)
         self._clock = AwakeClock()
         self._waiting: list[tuple[Callable[[bytes, float], None], bytes]] | None = None
+        self._departure: Departure | None = None
 
     # --- what comes in ---------------------------------------------------------------------------
 
@@ -244,9 +248,31 @@ class Gateway:
 
     # --- ending ----------------------------------------------------------------------------------
 
+    def unready(self, now: float) -> str | None:
+        """Why no new client should be sent here, None when it may be."""
+        if self._roster.draining:
+            return "draining"
+        if self._roster.full:
+            return "full"
+        away = self._feeds.away(now)
+        if away:
+            shown = ", ".join(str(shard) for shard in away[:SHOWN])
+            return f"{len(away)} of {len(self._shards)} shards are away: {shown}"
+        return None
+
     def drain(self) -> None:
         """Admit nobody from now on."""
         self._roster.draining = True
+
+    def depart(self, reason: str, now: float, ends_at: float) -> None:
+        """Admit nobody, and send everybody elsewhere from `now` to `ends_at`, after each tick."""
+        self.drain()
+        self._departure = Departure(self._roster, reason, begins_at=now, ends_at=ends_at)
+
+    def part(self, now: float) -> None:
+        """After snapshots were written: say goodbye to those whose time has come."""
+        if self._departure is not None:
+            self._departure.some(now)
 
     def goodbye(self, code: CloseCode, reason: str, retry_s: float = 0.0) -> None:
         """Close every link with `reason`."""

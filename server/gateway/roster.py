@@ -140,6 +140,11 @@ class Roster:
 
     # --- for the handshake -----------------------------------------------------------------------
 
+    @property
+    def full(self) -> bool:
+        """Whether one more would be too many."""
+        return len(self._links) >= self._clients_max
+
     def refusal(self) -> tuple[CloseCode, str] | None:
         """Why no further link can be admitted, None if it can."""
         if self.draining:
@@ -223,7 +228,7 @@ class Roster:
         except LocalProtocolError:
             pass  # the client said bye first: there is nobody to tell
         else:
-            state.link.try_send(frame(data))
+            state.link.try_send(b"".join((*state.outbox, frame(data))))
         self._end(state, code, reason, leave=False)
 
     def left(self, state: LinkState) -> None:

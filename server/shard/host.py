@@ -17,6 +17,8 @@ Must not know: the schedule, trio, sockets, gateways' inner life.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import attrs
+
 from protocol import cbor
 from protocol.frame import Frame
 from protocol.parts import PartTable
@@ -288,8 +290,15 @@ class Shard:
         )
         return self._recall.showing
 
-    def go_on(self) -> None:
-        """Nothing more is replayed: the next thing is a tick."""
+    def skip_mail(self) -> None:
+        """Pass over what came until now: whoever owned the shard has taken it."""
+        self._inbox.skip()
+
+    def go_on(self, epoch: int | None = None) -> None:
+        """Nothing more is replayed: the next thing is a tick, under another `epoch` if given."""
+        if epoch is not None:
+            self.config = attrs.evolve(self.config, epoch=epoch)
+            self._replication.table.epoch = epoch
         self._recall.go_on()
 
     @property

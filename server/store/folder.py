@@ -27,6 +27,7 @@ __all__ = ["look_into_store", "open_store"]
 
 _WORLD: Final = "world.json"
 _LOCK: Final = "lock"
+_SHOWN: Final = 60  # characters of a value; longer ones are not for reading
 _CLOSE_S: Final = 5.0
 LOOKS: Final = 5  # at a store that a running server changes, until one sees all of a moment
 
@@ -72,6 +73,8 @@ async def _open(
             f"the store {str(folder)!r} is not used: {error}. Nothing in it was changed; put a "
             "copy of it back, or begin anew in another folder"
         ) from error
+    except OSError as error:
+        raise _cannot_be_had(folder, error) from error
 
 
 async def look_into_store(
@@ -104,8 +107,7 @@ def _locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
-        name = str(folder)
-        raise StoreMismatch(f"the store {name!r} cannot be had: {error.strerror}") from error
+        raise _cannot_be_had(folder, error) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -126,10 +128,19 @@ async def _check_world(disk: FolderDisk, folder: Path, world: Mapping[str, objec
     kept = _read_world(disk, folder)
     names = [name for name in {**wanted, **kept} if wanted.get(name) != kept.get(name)]
     if names:
-        differences = "; ".join(
-            f"{name} was {kept.get(name)!r} and is {wanted.get(name)!r}" for name in names
-        )
+        differences = "; ".join(_difference(name, kept, wanted) for name in names)
         raise StoreMismatch(f"the store {str(folder)!r} is of another world: {differences}")
+
+
+def _cannot_be_had(folder: Path, error: OSError) -> StoreMismatch:
+    return StoreMismatch(f"the store {str(folder)!r} cannot be had: {error.strerror}")
+
+
+def _difference(name: str, kept: Mapping[str, object], wanted: Mapping[str, object]) -> str:
+    was, now = repr(kept.get(name)), repr(wanted.get(name))
+    if max(len(was), len(now)) > _SHOWN:
+        return f"{name} is another"
+    return f"{name} was {was} and is {now}"
 
 
 def _read_world(disk: Disk, folder: Path) -> Mapping[str, object]:
