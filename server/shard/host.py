@@ -41,6 +41,7 @@ from server.shard.inbox import Inbox, Taken
 from server.shard.mail import (
     Mail,
     Remind,
+    Reminded,
     Resync,
     Resynced,
     frame_subject,
@@ -219,17 +220,16 @@ class Shard:
                 self.sessions.bind(session, entity)
         for session in asked.joins:
             self._desk.entered(session)
-        self._remind(tick, asked)
+        self._remind(tick, asked.reminders)
         if self._counting is not None:
             self._counting.note(output.created, output.destroyed)
         self._newsroom.report(tick, output.events, output.scores)
 
-    def _remind(self, tick: int, asked: Asked) -> None:
-        """Tell again what players may have missed; the other shards have told them things, too."""
-        back = asked.back()
-        for shard in self.sources if back else ():
-            self._ask(shard, *back)
-        self._newsroom.tell_again([*back, *asked.reminders], tick)
+    def _remind(self, tick: int, reminders: Sequence[tuple[str, Remind]]) -> None:
+        """Tell gateways what their players may have missed."""
+        for gateway, item in reminders:
+            told = self._newsroom.concerning(item.entity, item.cells, tick)
+            self._post.send(gateway, Reminded(item.session, item.generation, self.id, told))
 
     def _publish(self, tick: int, asked: Asked) -> list[Export]:
         exports = [self.world.export(kind) for kind in self._kinds]
