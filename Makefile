@@ -4,15 +4,19 @@ VENV := .venv
 RUN := $(VENV)/bin
 PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 # What `make develop` adds; tests that need another extra are skipped without it.
-EXTRAS ?= test,check,window,cluster
+EXTRAS ?= test,check,window,cluster,deploy
 PACKAGES := protocol sim server client_demo
 # How often `make crash` kills the server, and who plays meanwhile.
 KILLS ?= 20
 BOTS ?= 100
 
+SEEDS ?= 200
+FIRST ?= 1
+JOBS ?= 2
+
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test test-slow coverage check bench bench-peer bench-full \
-        crash constraints clean
+.PHONY: bench bench-balancer bench-full bench-peer chaos check clean constraints coverage crash \
+        demo develop help install simulate simulate-mutants simulate-recorded test test-slow
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -29,6 +33,15 @@ test: develop ## run the tests (a few minutes)
 
 test-slow: develop ## run the slow tests too
 	$(RUN)/python -m pytest
+
+simulate: develop ## the whole cluster under seeded faults, SEEDS=200 times (ten minutes)
+	$(RUN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
+
+simulate-mutants: develop ## how many seeds it takes to find each planted bug
+	$(RUN)/python -m tests.simulation --mutants --jobs $(JOBS)
+
+simulate-recorded: develop ## find each planted bug by the seed that is known to find it
+	$(RUN)/python -m tests.simulation --mutants --recorded --jobs $(JOBS)
 
 coverage: develop ## run the tests and say which lines and branches they reach
 	$(RUN)/python -m pytest -q --cov --cov-report=term:skip-covered
@@ -51,6 +64,9 @@ bench: develop ## what a tick, the wire, a connection and 200 clients cost; hits
 crash: develop ## kill a real server KILLS times while BOTS play, and prove that nothing is lost
 	$(RUN)/python -m benchmarks.crash --kills $(KILLS) --bots $(BOTS)
 
+bench-balancer: develop ## 200 bots through HAProxy, one gateway drained and one killed (two minutes)
+	$(RUN)/python -m benchmarks.balancer
+
 bench-peer: develop ## Shoal and Colyseus side by side: cost, bytes, and the most that each holds
 	$(RUN)/python -m benchmarks.interest --clients 400 --against colyseus
 	$(RUN)/python -m benchmarks.interest --clients 400 --mode positions --against colyseus
@@ -69,9 +85,13 @@ bench-full: bench bench-peer ## everything, with the plots under docs/ (about an
 	$(RUN)/python -m benchmarks.growth
 	$(RUN)/python -m benchmarks.smoothness --json docs/smoothness.json --plot docs/smoothness.png
 
+CHAOS ?= --seconds 300 --bots 100
+chaos: develop ## real processes under load, killed, paused, cut off (five minutes; CHAOS=options)
+	$(RUN)/python -m tests.chaos $(CHAOS)
+
 constraints: ## resolve the dependencies anew and pin them
 	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve
-	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot,window,browser,cluster]'
+	$(VENV)/resolve/bin/python -m pip install --quiet '.[test,check,plot,window,browser,cluster,deploy]'
 	{ echo '# Written by `make constraints`; the Makefile installs from it.'; \
 	  $(VENV)/resolve/bin/python -m pip freeze --exclude shoal; } > constraints.txt
 	rm -rf $(VENV)/resolve

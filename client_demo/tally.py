@@ -3,6 +3,8 @@
 Must not know: bots, the wire.
 """
 
+from collections import Counter
+from collections.abc import Iterable
 from statistics import median
 from typing import Any
 
@@ -22,6 +24,8 @@ class Tally:
         self._link = link
         self._present: set[Connection] = set()
         self._gone: dict[str, int] = {}
+        self._ends: Counter[str] = Counter()
+        self._gone_away_s_max = 0.0
         self._last: tuple[float, int] | None = None
         self._client_seconds = 0.0
         self._bytes_settled = 0
@@ -35,8 +39,13 @@ class Tally:
     def remove(self, connection: Connection) -> None:
         """A client has gone; what it saw stays counted."""
         self._present.discard(connection)
+        self._gone_away_s_max = self._away_s_max([connection])
         for name, value in _numbers(connection).items():
             self._gone[name] = self._gone.get(name, 0) + value
+
+    def note_end(self, reason: str) -> None:
+        """A client cannot stay; the numbers say why."""
+        self._ends[reason] += 1
 
     def second(self, now: float) -> dict[str, Any]:
         """The report of the second that ends at `now` (seconds)."""
@@ -54,6 +63,7 @@ class Tally:
             "connected": connected,
             "bytes_per_client_s": round(rate),
             **_shown(totals),
+            "away_s_max": self._away_s_max(self._present),
             **self._link_numbers(totals),
         }
 
@@ -61,6 +71,7 @@ class Tally:
         """Take the final numbers now, before everybody leaves."""
         self.second(now)
         self._settled = {"clients": len(self._present), "connected": self._connected()}
+        self._gone_away_s_max = self._away_s_max(self._present)
         self._link_settled = self._link_numbers(self._totals())
 
     def final(self) -> dict[str, Any]:
@@ -72,7 +83,9 @@ class Tally:
             **settled,
             "bytes_per_client_s": round(self._bytes_settled / max(self._client_seconds, 1e-6)),
             **_shown(totals),
+            "away_s_max": self._away_s_max(()),
             **(self._link_settled or self._link_numbers(totals)),
+            **({"ended": dict(self._ends)} if self._ends else {}),
         }
 
     def _link_numbers(self, totals: dict[str, int]) -> dict[str, Any]:
@@ -85,6 +98,11 @@ class Tally:
             "link_stalls": totals["stalls"],
             "round_trip_ms": round(1000 * median(known)) if known else None,
         }
+
+    def _away_s_max(self, connections: Iterable[Connection]) -> float:
+        """The longest that any of `connections`, or one that is counted already, had no link."""
+        times = (connection.statistics().away_s_max for connection in connections)
+        return round(max([self._gone_away_s_max, *times]), 3)
 
     def _connected(self) -> int:
         return sum(connection.open for connection in self._present)

@@ -90,7 +90,9 @@ class Client:
     # --- the link's life -------------------------------------------------------------------------
 
     def start(self) -> bytes:
-        """The hello: the first message on a new link."""
+        """The hello: the first message on a link, also after one that ended without a welcome."""
+        self._connection = Connection(Role.CLIENT)
+        self._out.clear()
         return self._connection.send(self._hello)
 
     def reconnect(self) -> bytes:

@@ -14,6 +14,7 @@ from protocol.geometry import Geometry
 from protocol.schema import Schema
 from server.cluster.seams import Bus
 from server.gateway.core import GatewayConfig
+from server.net.health import Health
 from server.net.listen import ListenConfig
 from server.net.pages import Pages
 from server.settings import Settings, SettingsError
@@ -86,11 +87,16 @@ def gateway_config(
     )
 
 
-def listen_config(settings: Settings, pages: Pages | None) -> ListenConfig:
-    """How the settings let clients in."""
+def listen_config(
+    settings: Settings, pages: Pages | None, health: Health | None = None
+) -> ListenConfig:
+    """How the settings let clients in, and what is served besides."""
+    if health is not None:
+        pages = (pages or Pages({})).with_health(health)
     return ListenConfig(
         origins=settings.origins,
         clients_max=settings.clients_max,
         clients_per_address_max=settings.clients_per_address_max,
         pages=pages,
+        trusted_proxies=settings.trusted_proxies,
     )

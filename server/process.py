@@ -30,6 +30,7 @@ from server.games import load_game
 from server.gateway.service import RunningGateway, run_gateway
 from server.making import ShardMaker, cut_world, gateway_config, listen_config
 from server.net.binding import authority
+from server.net.health import Health
 from server.net.listen import listen
 from server.net.pages import Pages
 from server.observe.garbage import Garbage, few_collections
@@ -64,9 +65,13 @@ class Process:
     url: str
     page_url: str | None
     drain_s: float
+    drain_wait_s: float
 
     async def shut_down(self, reason: str) -> None:
-        """Let nobody in, say goodbye to everybody within `drain_s`, and keep the newest tick."""
+        """After `drain_wait_s` let nobody in, say goodbye to everybody within `drain_s`, and keep
+        the newest tick.
+        """
+        await self.gateway.wait_shunned(self.drain_wait_s)
         self.node.drain()
         await self.gateway.shut_down(deadline_s=self.drain_s, code=CloseCode.RESTART, reason=reason)
         self.node.stop()
@@ -153,7 +158,7 @@ async def _run_services(
     schedule = Schedule(first_s - last_tick / schema.hz, schema.hz)
     intervals = Intervals()
 
-    garbage = Garbage()
+    garbage, health = Garbage(), Health()
 
     def ticked(tick: int) -> None:
         intervals.mark(trio.current_time())
@@ -174,7 +179,7 @@ async def _run_services(
                         listen,
                         host=settings.host,
                         port=settings.port,
-                        config=listen_config(settings, pages),
+                        config=listen_config(settings, pages, health),
                     ),
                     owners={each.shard.id: each.shard.table for each in owned},
                 )
@@ -193,7 +198,9 @@ async def _run_services(
             page = None if pages is None else page_url(settings.host, gateway.port)
             shown = {} if page is None else {"page": page}
             _log.info("serving", game=game.name, url=url, **shown, shards=len(owned), hz=schema.hz)
-            task_status.started(Process(node, gateway, intervals, url, page, settings.drain_s))
+            health.watch(gateway.unready)
+            drain = settings.drain_s, settings.drain_wait_s
+            task_status.started(Process(node, gateway, intervals, url, page, *drain))
 
 
 def serve_forever(game_name: str, settings: Settings, record: Path | None = None) -> None:

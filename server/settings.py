@@ -5,7 +5,7 @@ Invariants: frozen; checked as a whole when it is made, so that a server never s
 This module knows nothing of what reads the settings.
 """
 
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -62,10 +62,21 @@ class Settings:
         int, _help("Bytes a client is sent a second in the long run; a crowd beyond it is thinned.")
     ] = 65536
     clients_per_address_max: Annotated[int, _help("Clients that one address may hold.")] = 1000
+    trusted_proxies: Annotated[
+        tuple[str, ...],
+        _help(
+            "Addresses or networks of proxies that may say for whom they speak, by the PROXY"
+            " protocol or X-Forwarded-For."
+        ),
+    ] = ()
     resume_grace_s: Annotated[
         float, _help("How long a player's session waits for a lost link to come back.")
     ] = 30.0
     drain_s: Annotated[float, _help("How long a shutdown may take before it is forced.")] = 5.0
+    drain_wait_s: Annotated[
+        float,
+        _help("How long a shutdown lets clients in before it begins: load balancers need a moment"),
+    ] = 0.0
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], _help("Least important log line shown.")
     ] = "info"
@@ -83,11 +94,14 @@ class Settings:
         _check_range("client-bytes-per-s", self.client_bytes_per_s, 1000, 10**9)
         _check_range("checkpoint-every-s", self.checkpoint_every_s, 0.5, 3600)
         _check_range("resume-grace-s", self.resume_grace_s, 0, 3600)
-        _check_range("drain-s", self.drain_s, 0, 600)
+        _check_range("drain-s", self.drain_s, 0, 3600)
+        _check_range("drain-wait-s", self.drain_wait_s, 0, 600)
         if not self.world or not self.world.isidentifier():
             raise SettingsError(f"world: {self.world!r} is not a name (letters, digits, _)")
         for origin in self.origins:
             _check_origin(origin)
+        for proxy in self.trusted_proxies:
+            _check_network(proxy)
         _ = self.shard_grid
 
     @property
@@ -117,6 +131,15 @@ def _check_address(host: str) -> None:
         ip_address(host)
     except ValueError:
         raise SettingsError(f"host: {host!r} is neither an IP address nor localhost") from None
+
+
+def _check_network(network: str) -> None:
+    try:
+        ip_network(network)
+    except ValueError:
+        raise SettingsError(
+            f"trusted-proxies: {network!r} is no address or network, for instance 10.0.0.0/8"
+        ) from None
 
 
 def _check_origin(origin: str) -> None:

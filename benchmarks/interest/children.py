@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty, Queue
-from typing import Any, Final
+from typing import Any, Final, Self
 
 __all__ = ["Child", "ChildFailedError", "core_busy_s", "pin"]
 
@@ -37,7 +37,7 @@ def pin(core: int) -> None:
 class Child:
     """One running child."""
 
-    def __init__(self, argv: Sequence[str], core: int) -> None:
+    def __init__(self, argv: Sequence[str], core: int | None) -> None:
         self.name = Path(argv[2] if argv[1] == "-m" else argv[1]).name
         self._process = subprocess.Popen(
             argv,
@@ -46,7 +46,7 @@ class Child:
             stderr=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            preexec_fn=lambda: pin(core),  # noqa: PLW1509 - nothing else runs at that moment
+            preexec_fn=None if core is None else lambda: pin(core),  # noqa: PLW1509 - nothing else runs at that moment
         )
         self._lines: Queue[str | None] = Queue()
         self._words: list[str] = []
@@ -63,6 +63,11 @@ class Child:
         """The process."""
         return self._process.pid
 
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self._process.poll() is None
+
     def wait_ready(self, patience_s: float = _ANSWER_S) -> dict[str, Any]:
         """Its first line."""
         self.ready = self.answer(patience_s)
@@ -75,16 +80,16 @@ class Child:
             self._process.stdin.write(command + "\n")
             self._process.stdin.flush()
         except OSError:
-            raise ChildFailedError(self._last_words("is gone")) from None
+            raise ChildFailedError(self.last_words("is gone")) from None
 
     def answer(self, patience_s: float = _ANSWER_S) -> dict[str, Any]:
         """Its next line. Raises ChildFailedError."""
         try:
             line = self._lines.get(timeout=patience_s)
         except Empty:
-            raise ChildFailedError(self._last_words(f"says nothing for {patience_s:g} s")) from None
+            raise ChildFailedError(self.last_words(f"says nothing for {patience_s:g} s")) from None
         if line is None:
-            raise ChildFailedError(self._last_words("ended"))
+            raise ChildFailedError(self.last_words("ended"))
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -119,8 +124,8 @@ class Child:
 
     @classmethod
     @contextmanager
-    def running(cls, argv: Sequence[str], core: int) -> Iterator["Child"]:
-        """A child that ends with the block."""
+    def running(cls, argv: Sequence[str], core: int | None) -> Iterator[Self]:
+        """A child that ends with the block; without a `core` of its own it runs on any."""
         child = cls(argv, core)
         try:
             yield child
@@ -141,7 +146,8 @@ class Child:
             for line in lines:
                 self._words = [*self._words[-30:], line.rstrip()]
 
-    def _last_words(self, what: str) -> str:
+    def last_words(self, what: str) -> str:
+        """What became of it, and what it wrote last on stderr."""
         time.sleep(0.2)
         code = self._process.poll()
         ended = "" if code is None else f" (exit code {code})"

@@ -9,6 +9,7 @@ Must not know: the simulation, sockets, trio.
 
 from collections.abc import Callable, Iterator, Mapping
 from types import MappingProxyType
+from typing import Final
 
 from protocol.errors import CloseCode
 from protocol.messages import Message, Ping, Welcome, encode
@@ -16,6 +17,7 @@ from protocol.parts import PartTable
 from server.gateway import limits
 from server.gateway.answers import Answers
 from server.gateway.config import GatewayConfig, GatewayStatistics
+from server.gateway.departure import Departure
 from server.gateway.detached import Detached
 from server.gateway.fanout import FanOut, FanOutCounters
 from server.gateway.feeds import Feeds
@@ -27,6 +29,7 @@ from server.gateway.links import LinkState, Phase
 from server.gateway.news import News
 from server.gateway.ontime import OnTime
 from server.gateway.post import Post, Publish
+from server.gateway.reminders import Reminders
 from server.gateway.roster import Roster
 from server.gateway.scores import ScoreBoard
 from server.gateway.sessions import Sessions
@@ -37,6 +40,7 @@ from server.net.link import Link
 __all__ = ["NO_OWNERS", "Gateway", "GatewayConfig", "GatewayStatistics"]
 
 NO_OWNERS: Mapping[int, PartTable] = MappingProxyType({})
+SHOWN: Final = 8  # shards that are named when they are away
 
 
 class Gateway:
@@ -59,6 +63,7 @@ class Gateway:
         self._interests = Interests(geometry, config.schema.rings)
         self._sessions = Sessions(self._interests, self._post)
         self._detached = Detached()
+        self._reminders = Reminders(self._shards)
         self._flows = Flows(config.schema.hz, config.client_bytes_per_s)
         self._on_time = OnTime()
         self._roster = Roster(
@@ -67,6 +72,7 @@ class Gateway:
             self._detached,
             self._flows,
             self._on_time,
+            self._reminders,
             self._welcome,
             config.clients_max,
             turns=max(1, round(limits.PING_EVERY_S * config.schema.hz)),
@@ -78,13 +84,16 @@ class Gateway:
         self._intake = Intake(
             config.schema, self._roster, self._handshake, self._sessions, self._post
         )
-        self._answers = Answers(self._handshake, self._roster, self._sessions, self._detached)
+        self._answers = Answers(
+            self._handshake, self._roster, self._sessions, self._detached, self._reminders
+        )
         self._scores = ScoreBoard()
         self._news = News()
         self._counters = FanOutCounters()
         self._streams = Streams(config.client_bytes_per_s / config.schema.hz)
         self._clock = AwakeClock()
         self._waiting: list[tuple[Callable[[bytes, float], None], bytes]] | None = None
+        self._departure: Departure | None = None
 
     # --- what comes in ---------------------------------------------------------------------------
 
@@ -119,6 +128,8 @@ class Gateway:
         self._handshake.tick(now)
         for shard, fact in self._detached.due(self._sessions.owner, now):
             self._post.add(shard, fact)
+        for shard, question in self._reminders.due(now):
+            self._post.add(shard, question)
         self._feeds.mend(now)
         self._post.flush(self._shards, now)
 
@@ -237,9 +248,31 @@ class Gateway:
 
     # --- ending ----------------------------------------------------------------------------------
 
+    def unready(self, now: float) -> str | None:
+        """Why no new client should be sent here, None when it may be."""
+        if self._roster.draining:
+            return "draining"
+        if self._roster.full:
+            return "full"
+        away = self._feeds.away(now)
+        if away:
+            shown = ", ".join(str(shard) for shard in away[:SHOWN])
+            return f"{len(away)} of {len(self._shards)} shards are away: {shown}"
+        return None
+
     def drain(self) -> None:
         """Admit nobody from now on."""
         self._roster.draining = True
+
+    def depart(self, reason: str, now: float, ends_at: float) -> None:
+        """Admit nobody, and send everybody elsewhere from `now` to `ends_at`, after each tick."""
+        self.drain()
+        self._departure = Departure(self._roster, reason, begins_at=now, ends_at=ends_at)
+
+    def part(self, now: float) -> None:
+        """After snapshots were written: say goodbye to those whose time has come."""
+        if self._departure is not None:
+            self._departure.some(now)
 
     def goodbye(self, code: CloseCode, reason: str, retry_s: float = 0.0) -> None:
         """Close every link with `reason`."""

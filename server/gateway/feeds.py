@@ -87,6 +87,11 @@ class Feeds:
         """Since how many seconds every shard has been heard of all along."""
         return now - self._partial_at
 
+    def away(self, now: float) -> list[int]:
+        """The shards that have not been heard of for longer than a takeover takes."""
+        oldest = now - limits.WORLD_AWAY_S
+        return [shard for shard in self.by_shard if self._heard_at.get(shard, -inf) < oldest]
+
     def mend(self, now: float) -> None:
         """Ask for what turned out to be damaged, and note who is silent."""
         oldest = now - limits.SHARD_SILENT_S

@@ -53,6 +53,7 @@ RESYNC_AGAIN_S: Final = 0.25  # how often a shard is asked again for what a miss
 FRAMES_BUFFERED: Final = 256  # bus messages waiting for the gateway; the oldest are dropped
 MAIL_BUFFERED: Final = 4096  # mails waiting for the gateway; the oldest are dropped
 SHARD_SILENT_S: Final = 1.0  # a shard that publishes nothing for so long may be changing its owner
+WORLD_AWAY_S: Final = 6.0  # the same for longer than a takeover may take: the gateway is not ready
 HEARTBEAT_S: Final = 0.5  # every shard hears from the gateway this often
 
 # --- memory --------------------------------------------------------------------------------------
@@ -70,5 +71,7 @@ if SILENCE_S <= ROUND_TRIP_S_MAX + LATE_S:
     raise AssertionError("a link must be able to be late before it is dropped")
 if HEARTBEAT_S * 2 > shard_limits.GATEWAY_SILENCE_TICKS / 60:
     raise AssertionError("a shard at 60 Hz must not take a gateway that beats for a silent one")
+if WORLD_AWAY_S < SHARD_SILENT_S:
+    raise AssertionError("a gateway must not be given up before its shards are")
 if FRAMES_CHAINED > RETAINED_TICKS:
     raise AssertionError("a link that missed more than one snapshot holds needs a delta to exist")

@@ -8,9 +8,10 @@ there: it waits for nobody.
 Where links come from is the caller's choice (`Listen`): sockets, or the memory of a simulation.
 
 Resource handling: `run_gateway` owns its nursery, its subscriptions and the listening. The bus
-belongs to the caller. `RunningGateway.shut_down` admits nobody any more, says goodbye with a
-reason, waits for the links to end, and then lets `run_gateway` return; cancelling it ends every
-link at once.
+belongs to the caller. `RunningGateway.shut_down` and `move_out` are not ready for new clients at
+once, admit nobody any more after a grace, say goodbye with a reason (to all at once, or a few at a
+time), wait for the links to end, and then let `run_gateway` return; cancelling it ends every link
+at once.
 
 Error handling: nothing that a client or a shard sends raises. What listening raises (ListenError
 for a taken port) goes through.
@@ -41,6 +42,7 @@ COMPOSE_WAIT_S: Final = 0.015  # a shard's step and a local bus take far less; t
 POLL_AHEAD_S: Final = 0.004  # what was polled must be at the shard when its slot begins
 _DONE: Final = object()
 RETRY_S: Final = 1.0  # when clients of a server that restarts should come back
+CLOSING_S: Final = 2.5  # kept of a deadline for the last ones' closing handshakes
 
 
 class Entrance(Protocol):
@@ -88,6 +90,7 @@ class RunningGateway:
         self._frames = frames
         self._mail = mail
         self._polled_at = -inf
+        self._leaving = False
         self._news = trio.Event()
         self._stopped = trio.Event()
 
@@ -100,6 +103,15 @@ class RunningGateway:
         """How the gateway does."""
         return self._gateway.statistics()
 
+    def unready(self) -> str | None:
+        """Why no new client should be sent here, None when it may be."""
+        return "draining" if self._leaving else self._gateway.unready(trio.current_time())
+
+    async def wait_shunned(self, grace_s: float) -> None:
+        """Be not ready from now on, and give those who watch that `grace_s` to notice."""
+        self._leaving = True
+        await trio.sleep(grace_s)
+
     async def shut_down(
         self,
         *,
@@ -108,9 +120,28 @@ class RunningGateway:
         reason: str = "the server is shutting down",
     ) -> None:
         """Admit nobody, say goodbye to everybody, and end when all have gone or time is up."""
+        self._leaving = True
         self._gateway.drain()
         self._entrance.stop_accepting()
         self._gateway.goodbye(code, reason, RETRY_S)
+        await self._end(deadline_s)
+
+    async def move_out(self, *, grace_s: float, deadline_s: float, reason: str) -> None:
+        """After `grace_s` admit nobody, send everybody elsewhere within `deadline_s`, and end.
+
+        Clients are told to come back at once, somewhere else, a few after each tick.
+        """
+        await self.wait_shunned(grace_s)
+        now = trio.current_time()
+        spread_s = max(deadline_s - CLOSING_S, 0.0)
+        self._entrance.stop_accepting()
+        self._gateway.depart(reason, now, now + spread_s)
+        with trio.move_on_after(spread_s):
+            await self._entrance.wait_closed()
+        self._gateway.goodbye(CloseCode.RESTART, reason)  # should composing have come too late
+        await self._end(deadline_s - spread_s)
+
+    async def _end(self, deadline_s: float) -> None:
         with trio.move_on_after(deadline_s) as scope:
             await self._entrance.wait_closed()
         if scope.cancelled_caught:
@@ -151,6 +182,7 @@ class RunningGateway:
                 await trio.lowlevel.checkpoint()
                 self._poll_if_due(middle)
                 self._poll_if_due(ahead)
+            self._gateway.part(trio.current_time())
             await self._poll_at(middle)
 
     async def _poll_at(self, due: float) -> None:

@@ -38,23 +38,32 @@ class Doors:
         """How many are in, handshakes included."""
         return self._connections
 
-    def admit(self, origin: str) -> bool:
-        """Count one more connection; False if there is no room for it."""
-        if (
-            self._connections >= self._connections_max
-            or self._by_origin[origin] >= self._per_address_max
-        ):
-            self._forget_if_gone(origin)
+    def admit(self, origin: str | None) -> bool:
+        """Count one more connection; False if there is no room for it.
+
+        `origin` None: it is not known yet, since a proxy speaks for it; `identify` it then.
+        """
+        if self._connections >= self._connections_max:
             return False
-        self._by_origin[origin] += 1
+        if origin is not None and not self.identify(origin):
+            return False
         self._connections += 1
         return True
 
-    def leave(self, origin: str) -> None:
+    def identify(self, origin: str) -> bool:
+        """A connection turns out to be of `origin`; False if there is no room for that."""
+        if self._by_origin[origin] >= self._per_address_max:
+            self._forget_if_gone(origin)
+            return False
+        self._by_origin[origin] += 1
+        return True
+
+    def leave(self, origin: str | None) -> None:
         """Count one connection less."""
-        self._by_origin[origin] -= 1
         self._connections -= 1
-        self._forget_if_gone(origin)
+        if origin is not None:
+            self._by_origin[origin] -= 1
+            self._forget_if_gone(origin)
 
     def begin_handshake(self, give_up: Callable[[], None]) -> int:
         """Note a handshake; the oldest is given up when there are too many. Returns its number."""

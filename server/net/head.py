@@ -45,9 +45,14 @@ class Head:
 
     def line(self, name: bytes) -> bytes | None:
         """The value of the last header `name` (lower case), None without one."""
-        value = None
+        values = self.lines(name)
+        return values[-1] if values else None
+
+    def lines(self, name: bytes) -> list[bytes]:
+        """The values of all headers `name` (lower case), in order."""
+        values = []
         for line in self._data.split(b"\n")[1:]:
             key, colon, rest = line.partition(b":")
             if colon and key.strip().lower() == name:
-                value = rest.strip()
-        return value
+                values.append(rest.strip())
+        return values

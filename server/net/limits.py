@@ -9,6 +9,7 @@ from typing import Final
 HANDSHAKE_S: Final = 5.0  # a connection whose handshake takes longer is freed
 HANDSHAKES_MAX: Final = 512  # at once; the oldest is dropped, a good one takes milliseconds
 HEAD_BYTES: Final = 8 * 1024  # of an opening request; a longer one ends the connection
+PROXY_BYTES: Final = 2 * 1024  # of what a trusted proxy says before; a longer one ends it too
 
 # --- pages ---------------------------------------------------------------------------------------
 VISITS_MAX: Final = 64  # connections for the page at once; the quietest is dropped

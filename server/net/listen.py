@@ -19,10 +19,11 @@ import structlog
 import trio
 
 from server.net import limits
-from server.net.binding import ListenError, authority, bind, close_all
+from server.net.binding import ListenError, bind, close_all
 from server.net.connection import Connection, OnLink
 from server.net.doors import Doors, origin_of
 from server.net.drain import Drain
+from server.net.forwarded import TrustedProxies
 from server.net.pages import Pages
 from server.net.seat import Seat
 from server.net.socket import SocketLink
@@ -42,7 +43,8 @@ class ListenConfig:
 
     `clients_max` leaves room beyond it for handshakes, so that the gateway can say that it is full;
     `descriptors_max` None asks the system. `pages` are for connections that ask for no upgrade,
-    which have room of their own.
+    which have room of their own. `trusted_proxies` may say for whom they speak, by the PROXY
+    protocol or by X-Forwarded-For; that is the address which counts then.
     """
 
     origins: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ class ListenConfig:
     clients_per_address_max: int = 1000
     descriptors_max: int | None = None
     pages: Pages | None = None
+    trusted_proxies: tuple[str, ...] = ()
 
     @property
     def connections_max(self) -> int:
@@ -136,6 +139,7 @@ class _Server:
         self._on_link = on_link
         self._config = config
         self._drain = drain
+        self._proxies = TrustedProxies(config.trusted_proxies)
         self._doors = Doors(
             connections_max=config.connections_max,
             per_address_max=config.clients_per_address_max,
@@ -186,20 +190,21 @@ class _Server:
                     _log.warning("accepting rests", reason=os.strerror(error.errno))
                     await trio.sleep(limits.ACCEPT_PAUSE_S)
                 continue
-            origin = origin_of(address[0])
+            origin = None if self._proxies.trusts(address[0]) else origin_of(address[0])
             if self._doors.admit(origin):
-                connections.start_soon(self._serve, connected, origin, authority(*address[:2]))
+                connections.start_soon(self._serve, connected, origin, address[0])
             else:
                 self._turned_away += 1
                 connected.close()
 
-    async def _serve(self, connected: socket.socket, origin: str, peer: str) -> None:
+    async def _serve(self, connected: socket.socket, origin: str | None, address: str) -> None:
         seat = Seat(self._doors, self._visitors, origin)
         try:
             connection = Connection(
                 connected,
-                peer,
+                address,
                 seat=seat,
+                proxies=self._proxies,
                 drain=self._drain,
                 origins=self._config.origins,
                 pages=self._config.pages,

@@ -1,4 +1,5 @@
-"""What a browser gets from the game's own port: the files of one folder, and a few actions.
+"""What comes back from the game's own port over plain HTTP: to browsers the files of one folder and
+a few actions, to load balancers how the server does.
 
 The folder is listed and read once, at the start. From then on a path is only a key of a table, so
 no request can lead out of it; and nothing waits for a disk while a world ticks.
@@ -9,6 +10,7 @@ Must not know: connections, HTTP's syntax, what is on the pages.
 import os
 import re
 from collections.abc import Collection, Mapping
+from copy import copy
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -18,6 +20,7 @@ import attrs
 
 from server.net import limits
 from server.net.action import Action, stranger
+from server.net.health import Health
 from server.net.request import Reply, Request, plain
 
 __all__ = ["File", "Pages", "PagesError", "read_folder"]
@@ -84,8 +87,8 @@ def read_folder(folder: Path) -> dict[str, File]:
 
 
 class Pages:
-    """Answers requests: GET and HEAD for `files`, and for `actions` what they do. Their paths are
-    told at `ACTIONS`.
+    """Answers requests: GET and HEAD for `files`, for `actions` what they do, and for `health`. The
+    actions' paths are told at `ACTIONS`.
 
     `origins`: pages of these may use the actions besides those that came from here.
     """
@@ -95,18 +98,32 @@ class Pages:
         files: Mapping[str, File],
         actions: Mapping[str, Action] | None = None,
         origins: Collection[str] = (),
+        health: Health | None = None,
     ) -> None:
         self._files = files
+        self._health = health
         told = {"actions": sorted(actions or {})}
         listing = Action(tell=lambda: told, act=lambda _: (405, told))
         self._actions = {ACTIONS: listing, **(actions or {})}
         self._origins = origins
+
+    def with_health(self, health: Health) -> "Pages":
+        """The same, and `health`."""
+        pages = copy(self)
+        pages._health = health  # noqa: SLF001 - it is one of these
+        return pages
+
+    def probes(self, request: Request) -> bool:
+        """Whether it is asked how the server does."""
+        return self._health is not None and self._health.concerns(request)
 
     def answer(self, request: Request) -> Reply:
         """The reply to any request at all."""
         return guarded(self._answer(request), request.header(b"host"))
 
     def _answer(self, request: Request) -> Reply:
+        if self._health is not None and self._health.concerns(request):
+            return self._health.answer(request)
         action = self._actions.get(request.path)
         if action is not None:
             refusal = stranger(request, self._origins) if request.method == "POST" else None

@@ -8,6 +8,7 @@ Must not know: frames, WebSocket.
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 
 import trio
@@ -15,7 +16,7 @@ import trio
 from server.net import limits
 from server.net.drain import Drain, OnReadable
 
-__all__ = ["NOT_NOW", "SocketTransport", "Transport"]
+__all__ = ["NOT_NOW", "SocketTransport", "Transport", "next_bytes"]
 
 NOT_NOW: Final = (BlockingIOError, InterruptedError)  # nothing is wrong: try again when it is time
 
@@ -54,6 +55,14 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Let go of the transport, whatever is still under way."""
+
+
+async def next_bytes(transport: Transport) -> bytes:
+    """Wait for bytes that have arrived, b"" at the end of the stream. Raises OSError."""
+    while True:
+        await transport.wait_readable()
+        with suppress(*NOT_NOW):
+            return transport.receive(limits.RECEIVE_BYTES)
 
 
 class SocketTransport:

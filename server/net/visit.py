@@ -10,7 +10,6 @@ Must not know: files, what is counted where.
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 
 import trio
 
@@ -18,20 +17,22 @@ from server.net import limits
 from server.net.exchange import Exchange, Upgrade
 from server.net.pages import Pages, guarded
 from server.net.request import BadRequestError, Reply, Request, plain
-from server.net.transport import NOT_NOW, Transport
+from server.net.transport import NOT_NOW, Transport, next_bytes
 
 __all__ = ["Visit"]
 
-MayAsk = Callable[[float], bool]
+MayAsk = Callable[[Request, float], bool]
 
 
 class Visit:
     """The requests of one connection over `transport`, which belongs to the caller."""
 
-    def __init__(self, transport: Transport, pages: Pages) -> None:
+    def __init__(self, transport: Transport, pages: Pages, early: bytes = b"") -> None:
+        """`early` has been read already."""
         self._transport = transport
         self._pages = pages
         self._exchange = Exchange()
+        self._early = early
 
     @property
     def data(self) -> bytes:
@@ -40,12 +41,13 @@ class Visit:
 
     async def next(self) -> Request | Upgrade | None:
         """Wait for what is asked next; None when nothing more is, for one reason or another."""
-        data = self._exchange.rest if self._exchange.begun else b""
+        data, self._early = self._early, b""
         if self._exchange.begun:
+            data = self._exchange.rest
             self._exchange = Exchange()
         try:
             while (asked := self._exchange.feed(data) if data else None) is None:
-                data = await self._receive()
+                data = await next_bytes(self._transport)
                 if not data:
                     return None
         except BadRequestError as error:
@@ -57,7 +59,7 @@ class Visit:
         """Answer `asked` and what is asked behind it, until that is an upgrade or nothing more."""
         for left in reversed(range(limits.VISIT_REQUESTS)):
             now = trio.current_time()
-            if may_ask(now):
+            if may_ask(asked, now):
                 await self._say(self._pages.answer(asked), last=not left)
             else:
                 reply = guarded(plain(429, "", ("Retry-After", "1")), asked.header(b"host"))
@@ -93,12 +95,6 @@ class Visit:
             if view:
                 await self._transport.wait_writable()
 
-    async def _receive(self) -> bytes:
-        while True:
-            await self._transport.wait_readable()
-            with suppress(*NOT_NOW):
-                return self._transport.receive(limits.RECEIVE_BYTES)
-
     async def _part(self) -> None:
         """Say that this was all, and read what still comes: closing with unread bytes would reset
         the connection, and the reset might overtake the reply.
@@ -106,5 +102,5 @@ class Visit:
         self._transport.shut()
         left = limits.LINGER_BYTES
         with trio.move_on_after(limits.CLOSE_S):
-            while left > 0 and (data := await self._receive()):
+            while left > 0 and (data := await next_bytes(self._transport)):
                 left -= len(data)

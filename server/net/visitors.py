@@ -61,12 +61,16 @@ class Visitors:
         if not self._by_origin[visit.origin]:
             del self._by_origin[visit.origin]
 
-    def may_ask(self, number: int, origin: str, now: float) -> bool:
-        """Note one more request of a visit; False if there are too many of late."""
+    def may_ask(self, number: int, origin: str, now: float, *, probes: bool = False) -> bool:
+        """Note one more request of a visit; False if there are too many of late.
+
+        One that `probes` counts for its address alone: whoever reads pages, however much, must not
+        make a load balancer believe that we are gone.
+        """
         if number in self._visits:
             self._visits.move_to_end(number)
         # An address that overdoes it must not spend what is everybody's.
-        return self._budget(origin).afford(1, now) and self._all.afford(1, now)
+        return self._budget(origin).afford(1, now) and (probes or self._all.afford(1, now))
 
     def close(self) -> None:
         """Give up every visit, now and in future."""

@@ -1,9 +1,9 @@
 """A node's part: be a member, run the shards that the beacon places here, let go of the others.
 
-A shard that is placed here is taken as soon as its lease can be had: at once if its former node let
-it go, or when the lease of a node that died has run out. A shard that is placed elsewhere is given
-up after a tick, with a checkpoint, so that its next owner goes on with the following one. A node
-without a beacon goes on with what it has: each shard has a lease of its own.
+A shard that is placed here is followed in its journal, and taken as soon as its lease can be had:
+at once if its former node let it go, or when the lease of a node that died has run out. A shard
+that is placed elsewhere is given up after a tick, when its next owner is ready for it (`handover`).
+A node without a beacon goes on with what it has: each shard has a lease of its own.
 
 Error handling: a shard that cannot be taken is tried again; one whose journal does not lead where
 it did is reported and left alone, since trying again would not mend it.
@@ -18,6 +18,7 @@ import structlog
 import trio
 
 from server.cluster.seams import Bus, Directory, Fenced, Journal, JournalError, LeaseLost
+from server.placement.handover import Handovers
 from server.placement.words import (
     NODE_PREFIX,
     Beacon,
@@ -26,7 +27,8 @@ from server.placement.words import (
     beacon_subject,
     report_subject,
 )
-from server.shard.service import MakeShard, Node, own_shard
+from server.shard.recovery import Standby
+from server.shard.service import MakeShard, Node, OwnedShard, own_shard
 from sim.errors import EngineError
 
 __all__ = ["BEACONS_BUFFERED", "Listener", "Reconciler"]
@@ -36,7 +38,7 @@ _log = structlog.get_logger(__name__)
 TTL_S: Final = 2.5
 REPORT_S: Final = 1.0
 PLACED_S: Final = 3.0  # for the shards of a node that leaves to be placed elsewhere
-TRY_AGAIN_S: Final = 0.1  # for a lease that somebody else still holds
+TRY_AGAIN_S: Final = 0.25  # for a lease of which nobody has told us that it is over
 BEACONS_BUFFERED: Final = 8
 
 
@@ -104,16 +106,19 @@ class Reconciler:
         self._bus = bus
         self._directory = directory
         self._journal = journal
+        self._handovers = Handovers(name, world, bus, directory)
         self._busy: set[int] = set()
         self._broken: set[int] = set()
         self._membership = trio.CancelScope()
         self._leaving = False
+        self.member = False  # whether the coordinator may place shards here
 
     async def run(self) -> None:
         """Be a member of the world until cancelled; then nothing is left running."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._be_member)
             nursery.start_soon(self._report)
+            nursery.start_soon(self._handovers.run)
             await self._follow(nursery)
 
     async def leave(self) -> None:
@@ -122,6 +127,7 @@ class Reconciler:
         What nobody takes in time is given up all the same.
         """
         self._leaving = True
+        self.member = False
         self._membership.cancel()
         with trio.move_on_after(PLACED_S):
             while self._node.shards:
@@ -142,6 +148,7 @@ class Reconciler:
             if lease is None:
                 await trio.sleep(TRY_AGAIN_S)
                 continue
+            self.member = not self._leaving
             try:
                 while True:
                     await trio.sleep(TTL_S / 4)
@@ -149,6 +156,7 @@ class Reconciler:
             except LeaseLost as error:
                 _log.warning("membership lost", node=self._name, reason=str(error))
             finally:
+                self.member = False
                 with trio.CancelScope(shield=True), trio.move_on_after(1):
                     await lease.release()
 
@@ -173,38 +181,81 @@ class Reconciler:
 
     async def _take(self, shard: int) -> None:
         began = trio.current_time()
-        take = partial(
-            own_shard,
-            self._make(shard),
-            shard,
-            world=self._world,
-            directory=self._directory,
-            journal=self._journal,
-            ttl_s=TTL_S,
-        )
         try:
-            while self._is_mine(shard):
-                owned = await take()
-                if owned is not None:
-                    self._node.add(owned)
-                    waited = round(trio.current_time() - began, 3)
-                    _log.info("shard taken", shard=shard, epoch=owned.lease.epoch, waited_s=waited)
-                    return
-                await trio.sleep(TRY_AGAIN_S)
+            owned = await self._wait_owned(shard)
+            if owned is not None:
+                self._node.add(owned)
+                waited = round(trio.current_time() - began, 3)
+                _log.info("shard taken", shard=shard, epoch=owned.lease.epoch, waited_s=waited)
         except (Fenced, JournalError) as error:
             _log.warning("shard not taken", shard=shard, reason=str(error))
         except (EngineError, ValueError) as error:
             self._broken.add(shard)
             _log.error("shard cannot be recovered here", shard=shard, reason=str(error))
         finally:
+            self._handovers.took(shard)
             self._busy.discard(shard)
 
-    async def _give(self, shard: int) -> None:
+    async def _wait_owned(self, shard: int) -> OwnedShard | None:
+        """The shard, as soon as its lease can be had; None if it is placed elsewhere by then."""
+        standby: Standby | None = None
+        owned: OwnedShard | None = None
         try:
-            await self._node.give_up(shard)
-            _log.info("shard given up", shard=shard)
+            while self._is_mine(shard):
+                let_go = self._handovers.await_lease(shard)
+                owned = await own_shard(
+                    self._make(shard),
+                    shard,
+                    world=self._world,
+                    directory=self._directory,
+                    journal=self._journal,
+                    ttl_s=TTL_S,
+                    owner=self._name,
+                    standby=standby,
+                )
+                if owned is not None:
+                    return owned
+                standby = await self._stand_by(shard, standby)
+                self._handovers.tell_ready(shard, standby)
+                with trio.move_on_after(TRY_AGAIN_S):
+                    await let_go.wait()
+            return None
+        finally:
+            if standby is not None and owned is None:
+                standby.close()
+
+    async def _stand_by(self, shard: int, standby: Standby | None) -> Standby | None:
+        """One that has followed the shard's journal so far; None if that cannot be done."""
+        made = standby or Standby(partial(self._make(shard), 0), shard, self._journal)
+        try:
+            if standby is None:
+                await made.begin()
+            else:
+                await made.follow()
+        except (JournalError, EngineError, ValueError) as error:
+            _log.warning("shard cannot be followed", shard=shard, reason=str(error))
+            made.close()
+            return None
+        made.skip_mail()
+        return made
+
+    async def _give(self, shard: int) -> None:
+        going: Callable[[], None] | None = None
+        try:
+            target = self._target(shard)
+            if target is not None and await self._handovers.is_awaited(shard, target):
+                going = partial(self._handovers.tell_going, shard)
+            if not self._is_mine(shard):
+                await self._node.give_up(shard, going=going)
+                _log.info("shard given up", shard=shard, followed=going is not None)
         finally:
             self._busy.discard(shard)
+
+    def _target(self, shard: int) -> str | None:
+        """The other node that a shard is placed on."""
+        newest = self._listener.newest
+        home = None if newest is None else newest.plan.nodes.get(shard)
+        return None if home == self._name else home
 
     async def _report(self) -> None:
         node = self._node

@@ -2,11 +2,13 @@
 
 The beacon is the coordinator's, a few times a second: when the world began, how it is cut, who
 runs which shard, and what time it is. A report is a node's: what its shards cost. The bus may lose
-either, so each says everything, and the newest counts.
+either, so each says everything, and the newest counts. A handover is what the former and the next
+owner of one shard say of it; if it is lost, the shard changes hands all the same, less quickly.
 
 Must not know: the bus, leases, how anything is decided.
 """
 
+from enum import IntEnum
 from typing import Any, Final
 
 import attrs
@@ -19,9 +21,12 @@ __all__ = [
     "COORDINATOR",
     "NODE_PREFIX",
     "Beacon",
+    "Handover",
     "Report",
+    "Stage",
     "WordError",
     "beacon_subject",
+    "handover_subject",
     "report_subject",
 ]
 
@@ -41,6 +46,11 @@ def beacon_subject(world: str) -> str:
 def report_subject(world: str, node: str) -> str:
     """Where a node tells the coordinator; `"*"` for all nodes."""
     return f"{world}.report.{node}"
+
+
+def handover_subject(world: str) -> str:
+    """Where nodes tell each other about shards that change hands."""
+    return f"{world}.handover"
 
 
 @attrs.frozen(kw_only=True)
@@ -113,3 +123,36 @@ class Report:
             )
         except (ProtocolError, TypeError, ValueError) as error:
             raise WordError("not a report") from error
+
+
+class Stage(IntEnum):
+    """How far a handover has come."""
+
+    READY = 1  # the next owner has followed the journal and waits for the shard
+    BEHIND = 2  # the next owner can only begin from a checkpoint
+    GOING = 3  # the former owner takes no more mail
+
+
+@attrs.frozen(kw_only=True)
+class Handover:
+    """What one node says of a shard that changes hands."""
+
+    node: str
+    shard: int
+    stage: Stage
+
+    def encode(self) -> bytes:
+        """As CBOR bytes."""
+        return cbor.dumps([self.node, self.shard, int(self.stage)])
+
+    @classmethod
+    def decode(cls, data: bytes) -> "Handover":
+        """The reverse; WordError if it is none."""
+        try:
+            body: Any = cbor.loads(data)
+            node, shard, stage = body
+            if type(node) is not str or type(shard) is not int:
+                raise WordError("a handover of no shard, or by nobody")
+            return cls(node=node, shard=shard, stage=Stage(stage))
+        except (ProtocolError, TypeError, ValueError) as error:
+            raise WordError("not a handover") from error

@@ -1,6 +1,7 @@
 """`shoal gateway`: a process that holds client links and simulates nothing.
 
-On SIGTERM it sends its clients elsewhere, a few at a time, so that they do not all come at once.
+On SIGTERM `/readyz` says at once that no new clients should come, some time later none can, and its
+clients are sent elsewhere a few at a time, so that they do not all come at once.
 """
 
 import secrets
@@ -10,7 +11,6 @@ import attrs
 import structlog
 import trio
 
-from protocol.errors import CloseCode
 from protocol.geometry import Geometry
 from server.cluster.nats.settings import EngineSettings
 from server.crowd import BOTS_ACTION, NO_BOTS
@@ -18,12 +18,14 @@ from server.games import load_game
 from server.gateway.service import RunningGateway, run_gateway
 from server.making import gateway_config, listen_config
 from server.net.binding import authority
+from server.net.health import Health
 from server.net.listen import listen
 from server.net.pages import Pages
 from server.observe.garbage import few_collections
 from server.observe.logs import configure_logs
 from server.page import load_pages
-from server.roles.world import first_beacon, join_world, schedule_of
+from server.roles.told import tell_links
+from server.roles.world import first_beacon, join_world, schedule_of, world_away
 from server.settings import Settings
 from server.signals import run_until_signalled
 from sim import Game
@@ -40,10 +42,13 @@ class GatewayRole:
     gateway: RunningGateway
     url: str
     drain_s: float
+    drain_wait_s: float
 
     async def shut_down(self, reason: str) -> None:
-        """Send everybody elsewhere within `drain_s`, and end."""
-        await self.gateway.shut_down(deadline_s=self.drain_s, code=CloseCode.RESTART, reason=reason)
+        """After `drain_wait_s` send everybody elsewhere within `drain_s`, and end."""
+        await self.gateway.move_out(
+            grace_s=self.drain_wait_s, deadline_s=self.drain_s, reason=reason
+        )
 
 
 async def run_gateway_role(
@@ -64,8 +69,12 @@ async def run_gateway_role(
         beacon = await first_beacon(member, settings)
         geometry = Geometry.from_data(beacon.geometry)
         config = gateway_config(name, member.schema, geometry, settings)
+        health = Health()
         entrance = partial(
-            listen, host=settings.host, port=settings.port, config=listen_config(settings, pages)
+            listen,
+            host=settings.host,
+            port=settings.port,
+            config=listen_config(settings, pages, health),
         )
         with few_collections():
             async with trio.open_nursery() as nursery:
@@ -79,8 +88,11 @@ async def run_gateway_role(
                     )
                 )
                 url = f"ws://{authority(settings.host, gateway.port)}"
+                nursery.start_soon(tell_links, member.engine.bus, settings.world, name, gateway)
+                health.watch(gateway.unready, partial(world_away, member))
                 _log.info("gateway", name=name, world=settings.world, url=url)
-                task_status.started(GatewayRole(gateway, url, settings.drain_s))
+                role = GatewayRole(gateway, url, settings.drain_s, settings.drain_wait_s)
+                task_status.started(role)
                 await gateway.wait_stopped()
                 nursery.cancel_scope.cancel()
 

@@ -17,12 +17,14 @@ from protocol.geometry import Geometry
 from server.cluster.nats.settings import EngineSettings
 from server.games import load_game
 from server.making import ShardMaker
+from server.net.health import Health
+from server.net.probes import answer_probes
 from server.observe.garbage import Garbage, few_collections
 from server.observe.logs import configure_logs
 from server.placement.coordinator import run_coordinator
 from server.placement.reconciler import Reconciler
 from server.process import GARBAGE_EVERY_TICKS
-from server.roles.world import first_beacon, join_world, schedule_of
+from server.roles.world import first_beacon, join_world, schedule_of, world_away
 from server.settings import Settings
 from server.shard.service import Node, run_node
 from server.signals import run_until_signalled
@@ -56,12 +58,15 @@ async def run_node_role(
     name: str,
     *,
     counting: bool = False,
+    health_port: int | None = None,
     task_status: trio.TaskStatus[RunningNode] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Be the node `name` until shut down or cancelled.
+    """Be the node `name` until shut down or cancelled; at `health_port` it says how it does.
 
-    Error handling: EngineError without an engine, RecordError when it holds another world.
+    Error handling: EngineError without an engine, RecordError when it holds another world,
+    ListenError when the port cannot be had.
     """
+    health = Health()
     async with join_world(game, settings, engine_settings, name=f"node {name}") as member:
         engine, world = member.engine, settings.world
         garbage = Garbage()
@@ -72,6 +77,9 @@ async def run_node_role(
 
         with few_collections():
             async with trio.open_nursery() as nursery:
+                if health_port is not None:
+                    probes = partial(answer_probes, health, host=settings.host, port=health_port)
+                    await nursery.start(probes)
                 coordinate = partial(
                     run_coordinator,
                     world=world,
@@ -111,14 +119,26 @@ async def run_node_role(
                     journal=engine.journal,
                 )
                 nursery.start_soon(reconciler.run)
+                health.watch(partial(_apart, reconciler), partial(world_away, member))
                 _log.info("node", name=name, world=world, game=game.name, hz=beacon.hz)
                 task_status.started(RunningNode(name, node, reconciler))
                 await node.wait_ended()
                 nursery.cancel_scope.cancel()
 
 
+def _apart(reconciler: Reconciler) -> str | None:
+    """Why nothing can be placed here, None when it can."""
+    return None if reconciler.member else "not a member of the world"
+
+
 def node_forever(
-    game_name: str, settings: Settings, engine_settings: EngineSettings, name: str
+    game_name: str,
+    settings: Settings,
+    engine_settings: EngineSettings,
+    name: str,
+    *,
+    counting: bool = False,
+    health_port: int | None = None,
 ) -> None:
     """Be a node until a signal ends it; without a `name` it gets one of its own."""
     configure_logs(settings.log_level, settings.log_format)
@@ -128,5 +148,7 @@ def node_forever(
         settings,
         engine_settings,
         name or f"{socket.gethostname()}-{secrets.token_hex(3)}",
+        counting=counting,
+        health_port=health_port,
     )
     trio.run(run_until_signalled, role)

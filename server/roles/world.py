@@ -26,9 +26,17 @@ from server.settings import Settings
 from server.shard.schedule import Schedule
 from sim import Game
 
-__all__ = ["Membership", "first_beacon", "founding_of", "join_world", "schedule_of"]
+__all__ = [
+    "Membership",
+    "first_beacon",
+    "founding_of",
+    "join_world",
+    "schedule_of",
+    "world_away",
+]
 
 PATIENCE_S: Final = 30.0  # for a first beacon: an election and the start of a node take far less
+AWAY_S: Final = 6.0  # without a beacon, of which there are several a second, even if one is elected
 
 
 @attrs.frozen(eq=False)
@@ -90,6 +98,12 @@ async def first_beacon(member: Membership, settings: Settings) -> Beacon:
     raise NoWorldError(
         f"nobody runs the world {settings.world!r} on this engine: start a node (shoal node)"
     )
+
+
+def world_away(member: Membership) -> str | None:
+    """Why this process cannot do its part, None while beacons are heard."""
+    silent_s = trio.current_time() - member.listener.heard_at
+    return None if silent_s <= AWAY_S else "nobody coordinates the world"
 
 
 def schedule_of(beacon: Beacon) -> Schedule:

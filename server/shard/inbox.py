@@ -5,12 +5,14 @@ A message that cannot be read is counted and dropped: a broken sender must not s
 Must not know: what mail asks for.
 """
 
+from collections.abc import Iterator
+
 import attrs
 
 from protocol import cbor
 from protocol.errors import ProtocolError
 from protocol.frame import Frame
-from server.cluster.seams import Bus
+from server.cluster.seams import Bus, Subscription
 from server.shard import limits
 from server.shard.mail import (
     Mail,
@@ -71,10 +73,19 @@ class Inbox:
             self._read_answers(message.data, taken)
         return taken
 
+    def skip(self) -> None:
+        """Pass over what came until now."""
+        for subscription in self._all:
+            subscription.take_nowait()
+
     def close(self) -> None:
         """Receive nothing more."""
-        for subscription in (*self._mail, self._acknowledged, self._answers, *self._frames):
+        for subscription in self._all:
             subscription.close()
+
+    @property
+    def _all(self) -> Iterator[Subscription]:
+        yield from (*self._mail, self._acknowledged, self._answers, *self._frames)
 
     def _read_mail(self, data: bytes, taken: Taken) -> None:
         try:

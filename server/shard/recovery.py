@@ -8,20 +8,31 @@ Must not know: leases, the clock, sockets.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import attrs
 import structlog
 import trio
 
-from server.cluster.seams import Draft, Journal, JournalUnavailable, Record
+from server.cluster.seams import Draft, Journal, JournalError, JournalUnavailable, Record
 from server.shard.commit import Writer
 from server.shard.host import Shard
 from server.shard.outbox import Out
 from server.shard.record import TickRecord
 
-__all__ = ["CheckpointKeeper", "Rebuilding", "Recovered", "recover"]
+__all__ = [
+    "CheckpointKeeper",
+    "Rebuilding",
+    "RecordsMissingError",
+    "Recovered",
+    "Standby",
+    "recover",
+]
 
 _log = structlog.get_logger(__name__)
+
+NEARLY_THERE: Final = 2  # records: who is so close behind an owner can take over from it
+Make = Callable[[bytes | None], Shard]  # from a checkpoint, if there is one
 
 
 @attrs.frozen
@@ -38,37 +49,100 @@ class Recovered:
     appended: int
 
 
-async def recover(
-    make: Callable[[bytes | None], Shard], shard: int, claimed: int, journal: Journal
-) -> Recovered:
+async def recover(make: Make, shard: int, claimed: int, journal: Journal) -> Recovered:
     """The shard as its journal tells it; `claimed` is the position of our claim.
 
     Raises DivergenceError when a step leads elsewhere than it did.
     """
-    saved = await journal.load(shard)
-    rebuilding = Rebuilding(make(None if saved is None else saved.data))
-    for entry in await journal.read(shard, 0 if saved is None else saved.position):
-        rebuilding.take(entry)
-        await trio.lowlevel.checkpoint()
-    missing = rebuilding.finish()
-    position = await journal.append(shard, missing, expect=claimed) if missing else claimed
-    made, replayed = rebuilding.shard, rebuilding.replayed
-    if rebuilding.foreign:
-        _log.warning(
-            "records of other code: who came, went and joined was taken over, motion was not",
-            shard=shard,
-            ticks=rebuilding.foreign,
-        )
-    if saved is not None or replayed:
-        _log.info(
-            "shard recovered",
-            shard=shard,
-            tick=made.world.tick,
-            replayed=replayed,
-            outs_appended=len(missing),
-        )
-    writer = Writer(journal, shard, position, made.out_numbers)
-    return Recovered(made, writer, saved.revision if saved else 0, replayed, len(missing))
+    standby = Standby(make, shard, journal)
+    await standby.begin()
+    return await standby.finish(claimed)
+
+
+class RecordsMissingError(JournalError):
+    """The journal goes on later than where this copy of the shard stands: it was trimmed."""
+
+
+class Standby:
+    """A shard that follows its journal while somebody else steps it, to take over at any time.
+
+    Its mail waits meanwhile; `skip_mail` passes over what its owner has taken.
+    """
+
+    def __init__(self, make: Make, shard: int, journal: Journal) -> None:
+        self._make = make
+        self._number = shard
+        self._journal = journal
+        self._rebuilding: Rebuilding | None = None
+        self._position = 0
+        self._revision = 0
+
+    async def begin(self) -> None:
+        """Take the newest checkpoint and everything behind it.
+
+        Raises DivergenceError; JournalError, RecordsMissingError among them.
+        """
+        saved = await self._journal.load(self._number)
+        if saved is not None:
+            self._position, self._revision = saved.position, saved.revision
+        self._rebuilding = Rebuilding(self._make(None if saved is None else saved.data))
+        while await self.follow() > NEARLY_THERE:
+            pass
+
+    async def follow(self) -> int:
+        """Take what was appended since; how many records that were. Raises as `begin`."""
+        entries = await self._journal.read(self._number, self._position)
+        for entry in entries:
+            self._rebuilt.take(entry)
+            self._position = entry.position
+            await trio.lowlevel.checkpoint()
+        return len(entries)
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing was lost on the way, as it is with records of other code."""
+        return not self._rebuilt.foreign
+
+    def skip_mail(self) -> None:
+        """Pass over what came until now."""
+        self._rebuilt.shard.skip_mail()
+
+    def close(self) -> None:
+        """It is not needed: let go of its subscriptions."""
+        if self._rebuilding is not None:
+            self._rebuilding.shard.retire()
+
+    async def finish(self, claimed: int, epoch: int | None = None) -> Recovered:
+        """The shard of the owner whose claim is at `claimed`. Raises as `begin`.
+
+        `epoch` is the owner's, where the shard was made before that was known.
+        """
+        await self.follow()
+        rebuilding, journal, shard = self._rebuilt, self._journal, self._number
+        missing = rebuilding.finish(epoch)
+        position = await journal.append(shard, missing, expect=claimed) if missing else claimed
+        made, replayed = rebuilding.shard, rebuilding.replayed
+        if rebuilding.foreign:
+            _log.warning(
+                "records of other code: who came, went and joined was taken over, motion was not",
+                shard=shard,
+                ticks=rebuilding.foreign,
+            )
+        if self._revision or replayed:
+            _log.info(
+                "shard recovered",
+                shard=shard,
+                tick=made.world.tick,
+                replayed=replayed,
+                outs_appended=len(missing),
+            )
+        writer = Writer(journal, shard, position, made.out_numbers)
+        return Recovered(made, writer, self._revision, replayed, len(missing))
+
+    @property
+    def _rebuilt(self) -> "Rebuilding":
+        assert self._rebuilding is not None, "it has begun"
+        return self._rebuilding
 
 
 class Rebuilding:
@@ -85,33 +159,45 @@ class Rebuilding:
         self._present: set[str] = set()
 
     def take(self, entry: Record) -> None:
-        """Take the journal's next record. Raises DivergenceError."""
+        """Take the journal's next record. Raises DivergenceError, RecordsMissingError."""
         if entry.to is not None:
             self._present.add(entry.id)
             return
         record = TickRecord.decode(entry.data)
+        if record.step != self.shard.world.step + 1:
+            raise RecordsMissingError(
+                f"shard {self.shard.id} stands at step {self.shard.world.step}, "
+                f"and its journal goes on with step {record.step}"
+            )
         self.foreign += record.game != self.shard.game.code
         self._outs = self.shard.replay(record)
         self._present.clear()
         self.replayed += 1
 
-    def finish(self) -> list[Draft]:
+    def finish(self, epoch: int | None = None) -> list[Draft]:
         """That was the last one; the outs that a crash left out, to be appended now."""
-        self.shard.go_on()
+        self.shard.go_on(epoch)
         return [Draft(o.id, o.data, o.to) for o in self._outs if o.id not in self._present]
 
 
 class CheckpointKeeper:
     """Saves one shard's checkpoints, the newest that waits and no other."""
 
-    def __init__(self, journal: Journal, shard: int, revision: int) -> None:
+    def __init__(self, journal: Journal, shard: int, revision: int | None) -> None:
         self._journal = journal
         self._shard = shard
-        self._revision = revision
+        self._revision = revision  # None: it is looked up when it is needed
         self._waiting: tuple[bytes, int] | None = None
         self._news = trio.Event()
         self._saving = trio.Lock()
+        self._resting = False
         self.position = 0  # that the newest checkpoint of ours covers
+
+    async def rest(self) -> None:
+        """Save no more, and wait until nothing is being saved."""
+        self._resting = True
+        async with self._saving:
+            pass
 
     def offer(self, checkpoint: bytes, position: int) -> None:
         """Have the shard's state after `position` saved, as soon as may be."""
@@ -133,9 +219,12 @@ class CheckpointKeeper:
         Raises `Fenced` when somebody else has saved since.
         """
         async with self._saving:
-            if position <= self.position:
+            if position <= self.position or self._resting:
                 return
             try:
+                if self._revision is None:
+                    newest = await self._journal.load(self._shard)
+                    self._revision = newest.revision if newest else 0
                 self._revision = await self._journal.save(
                     self._shard, checkpoint, position=position, revision=self._revision
                 )

@@ -31,7 +31,10 @@ def run(*arguments: str, timeout: float = 60, **more: object) -> subprocess.Comp
     )
 
 
-@pytest.mark.parametrize("command", ["serve", "record", "replay", "demo", "bots", "watch", "play"])
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "record", "replay", "demo", "up", "node", "gateway", "bots", "watch", "play"],
+)
 def test_every_command_explains_itself(command: str) -> None:
     result = run(command, "--help")
     assert result.returncode == 0
@@ -176,7 +179,7 @@ def test_the_demo_shows_browsers_a_page_that_may_ask_for_bots() -> None:
             demo.kill()
 
 
-@pytest.mark.parametrize(("flags", "status"), [([], 400), (["--page"], 200)])
+@pytest.mark.parametrize(("flags", "status"), [([], 404), (["--page"], 200)])
 def test_a_server_shows_a_page_only_if_it_is_asked_to(flags: list[str], status: int) -> None:
     command = [*SHOAL, "serve", "--port", "0", "--log-format", "json", *flags]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=HERE) as server:

@@ -47,6 +47,7 @@ class Audit:
         self.ledger = Ledger(judge)
         self.joined: set[int] = set()  # every session that a record told of
         self.ended: set[int] = set()
+        self.departed: set[tuple[int, int, int]] = set()  # session, from, to
         self.tokens: set[tuple[int, bytes]] = set()  # session and hash, of all that were durable
         self.shards = {shard: ShardAudit(shard, make_world(shard)) for shard in shards}
         self._history = history
@@ -156,8 +157,9 @@ class Audit:
         for number in record.ended:
             shard.sessions.pop(number, None)
             self.ended.add(number)
-        for _, _, held in record.departures:
+        for _, to, held in record.departures:
             if held is not None:
+                self.departed.add((held[0], shard.number, to))
                 shard.sessions.pop(held[0], None)
                 self.joined.add(held[0])
                 self.tokens.add((held[0], held[3]))

@@ -53,7 +53,8 @@ class Engine:
         self, network: Network, history: History, chance: random.Random, trace: Trace
     ) -> None:
         self.trouble = Trouble()
-        self.disk = SimulatedDisk(sync_s=0.002)
+        self.usual_sync_s = chance.choice((0.001, 0.004, 0.02))
+        self.disk = SimulatedDisk(sync_s=self.usual_sync_s)
         self.directory = MemoryDirectory(trio.current_time)
         self.journal: StoreJournal | None = None
         self.reports: list[str] = []

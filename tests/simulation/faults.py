@@ -111,7 +111,7 @@ async def _slow_disk(cluster: "Cluster", fault: Fault) -> None:
     cluster.setting.trace.fault(f"the disk is slow, for {fault.for_s:.2f} s")
     engine.sync_s = (0.05, 0.15, 0.4)[fault.which % 3]
     await trio.sleep(fault.for_s)
-    engine.sync_s = 0.002
+    engine.sync_s = engine.usual_sync_s
 
 
 async def _fill_disk(cluster: "Cluster", fault: Fault) -> None:
@@ -175,12 +175,19 @@ async def _partition(cluster: "Cluster", fault: Fault) -> None:
 
 
 async def _stall(cluster: "Cluster", fault: Fault) -> None:
-    """What one place sends on the bus hangs, and then comes all at once."""
+    """What one place sends on the bus hangs and then comes all at once; it may be cut off, too."""
     places = [place.name for place in (*cluster.nodes, *cluster.gateways)]
-    place = places[fault.which % len(places)]
-    cluster.setting.trace.fault(f"what {place} sends hangs, for {fault.for_s:.2f} s")
-    cluster.setting.network.stall(place, trio.current_time() + fault.for_s)
+    place, network = places[fault.which % len(places)], cluster.setting.network
+    is_cut = fault.which % 3 > 0
+    cluster.setting.trace.fault(
+        f"what {place} sends hangs{' and it is cut from the engine' if is_cut else ''}, "
+        f"for {fault.for_s:.2f} s"
+    )
+    network.stall(place, trio.current_time() + fault.for_s)
+    links = [(place, "engine")] if is_cut else []
+    network.cut(links)
     await trio.sleep(fault.for_s)
+    network.mend(links)
 
 
 async def _blackout(cluster: "Cluster", fault: Fault) -> None:

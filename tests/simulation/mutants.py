@@ -22,13 +22,14 @@ from server.shard.arrivals import Arrival, Arrivals, Progress
 from server.shard.commands import Commands
 from server.shard.commit import Writer
 from server.shard.desk import Desk
+from server.shard.handoff import Handoff
 from server.shard.inputs import InputBuffer
+from server.shard.keeper import Keeper
 from server.shard.newsroom import Newsroom
 from server.shard.outbox import read_parcel
 from server.shard.post import Post
 from server.shard.recall import Recall
 from server.shard.recovery import Rebuilding
-from server.shard.service import _Keeper
 from server.shard.sessions import SessionTable, Takeover
 from server.store.journal import StoreJournal, _Stream
 
@@ -98,27 +99,6 @@ _plant(
 )
 
 
-def _outs_early(self: StoreJournal, source: int, to: int, after: int) -> list[Any]:
-    stream = self._stream(source)
-    waiting = [record for record, _, _ in stream.waiting if record.position > after]
-    return [record for record in [*self._kept(source, after), *waiting] if record.to == to]
-
-
-def _put_and_tell(self: StoreJournal, shard: int, stream: _Stream, draft: Draft) -> None:
-    _put(self, shard, stream, draft)
-    if draft.to is not None and shard in self._news:
-        self._news.pop(shard).set()
-
-
-_put = StoreJournal._put
-_plant(
-    "handoff before commit",
-    "a destination takes an entity before the record of its departure is durable",
-    (StoreJournal, "outs", _outs_early),
-    (StoreJournal, "_put", _put_and_tell),
-)
-
-
 def _outs_first(commit: commits.Commit) -> list[Draft]:
     record, *outs = _drafts(commit)
     return [*outs, record]
@@ -132,15 +112,15 @@ _plant(
 )
 
 
-async def _trim_ahead(self: _Keeper, upto: int) -> None:
+async def _trim_ahead(self: Keeper, upto: int) -> None:
     await _trim(self, self._writer.position)
 
 
-_trim = _Keeper._trim
+_trim = Keeper._trim
 _plant(
     "trimmed ahead of the checkpoint",
     "the journal forgets what no checkpoint has yet",
-    (_Keeper, "_trim", _trim_ahead),
+    (Keeper, "_trim", _trim_ahead),
 )
 
 
@@ -163,6 +143,18 @@ _plant(
 
 
 # --- handoff -------------------------------------------------------------------------------------
+
+
+def _release_at_once(self: Handoff, _: int) -> Any:
+    return _release(self, 1 << 62)
+
+
+_release = Handoff.release
+_plant(
+    "handoff before commit",
+    "a source lets go of who crosses before the record of the departure is durable",
+    (Handoff, "release", _release_at_once),
+)
 
 
 def _offer_anything(self: Arrivals, source: int, position: int, data: bytes) -> bool:
@@ -239,7 +231,7 @@ _plant(
 
 def _apply_again(self: SessionTable) -> None:
     for session in self._sessions.values():
-        session.inputs = InputBuffer(0, session.inputs.applied)
+        session.inputs = InputBuffer()
     self._waiting.clear()
 
 
@@ -306,15 +298,15 @@ _plant(
 # --- ownership -----------------------------------------------------------------------------------
 
 
-def _step_anyway(self: _Keeper, tick: int, dilation: int, now: float) -> None:
+def _step_anyway(self: Keeper, tick: int, dilation: int, now: float) -> None:
     _step(self, tick, dilation, -math.inf)
 
 
-_step = _Keeper.step
+_step = Keeper.step
 _plant(
     "lease not checked",
     "a shard whose lease has run out is stepped until somebody says no",
-    (_Keeper, "step", _step_anyway),
+    (Keeper, "step", _step_anyway),
 )
 
 

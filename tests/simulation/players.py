@@ -12,6 +12,7 @@ import trio
 from protocol.client import Client, Event
 from protocol.errors import CloseCode, RemoteProtocolError
 from protocol.link import PRESETS, Profile
+from protocol.messages import Snapshot
 from sim.predict import Predictor
 from tests.simulation.gateways import GatewayLife, LivePair
 from tests.simulation.setting import Setting
@@ -51,6 +52,7 @@ class Player:
         self._chance = setting.chance.of(f"player {index}")
         self._retry_at = self._chance.uniform(0.0, 1.0)
         self._act_at = 0.0
+        self._epochs: dict[int, int] = {}
         self._leave_at = trio.current_time() + self._chance.uniform(4.0, 60.0)
         self._profile, self._delay_s = self._link()
 
@@ -125,6 +127,7 @@ class Player:
             return
         first = self.client.welcome is None
         self.pair, self.gateway, self.heard_at = pair, gateway, now
+        self._epochs.clear()
         self.links += 1
         pair.client.send(self.client.start() if first else self.client.reconnect())
 
@@ -134,14 +137,26 @@ class Player:
             self._setting.trace.add(self.name, data)
             before = self.client.welcome
             try:
-                self.client.receive(data, now)
+                message = self.client.receive(data, now)
             except RemoteProtocolError as error:
                 self._setting.judge.blame(f"{self.name} was told nonsense: {error}")
                 return
             if before is not self.client.welcome and before is not None:
                 self.old_tokens.append(before.token)
+            if isinstance(message, Snapshot):
+                self._check_epochs(message)
             while self.client.events:
                 self._on_event(self, self.client.events.popleft())
+
+    def _check_epochs(self, snapshot: Snapshot) -> None:
+        """Over one link nobody is shown a former owner's world after its successor's."""
+        for group in snapshot.groups:
+            newest = self._epochs.get(group.shard, 0)
+            self._setting.judge.require(
+                group.epoch >= newest,
+                f"{self.name} is shown shard {group.shard} of epoch {group.epoch} after {newest}",
+            )
+            self._epochs[group.shard] = group.epoch
 
     def _lost(self, code: int, reason: str, now: float) -> None:
         goodbye = self.client.goodbye

@@ -3,6 +3,7 @@
 - Frames of one shard and epoch come from one node, with rising ticks, and from nobody whose shard
   was claimed by another one since.
 - A durable event is told when it is in the journal, as it happened, and to each session once.
+- A session is said to be at another shard when its departure is in the journal.
 - A promise (joined, resumed, ended) is given when its record is in the journal.
 """
 
@@ -53,6 +54,12 @@ class Witness:
             judge.require(
                 setting.engine.leases_forgotten,
                 f"{name} comes from {party} after epoch {newest} has claimed the shard",
+            )
+        for session, to in frame.handed:
+            self._audit.catch_up()
+            judge.require(
+                (session, frame.shard, to) in self._audit.departed,
+                f"{name} says that session {session:#x} went to {to}, which no journal has",
             )
         for event in frame.events:
             if self._durable[event.kind]:

@@ -117,8 +117,10 @@ export class Client {
 
   // --- the link's life -----------------------------------------------------------------------------
 
-  /** The hello: the first message on a new link. @returns {Uint8Array} */
+  /** The hello: the first message on a link, also after one that ended without a welcome. @returns {Uint8Array} */
   start() {
+    this.#connection = new Connection();
+    this.#out = [];
     return this.#connection.send(this.#hello);
   }
 

@@ -147,6 +147,18 @@ class JetStream:
         """The message at a place, if any."""
         return await self._get(stream, {"seq": sequence}, None)
 
+    async def at_all(self, stream: str, sequences: Sequence[int]) -> list[Stored | None]:
+        """The messages at some places, all asked for at once."""
+        found: list[Stored | None] = [None] * len(sequences)
+
+        async def get(index: int, sequence: int) -> None:
+            found[index] = await self.at(stream, sequence)
+
+        async with trio.open_nursery() as nursery:
+            for index, sequence in enumerate(sequences):
+                nursery.start_soon(get, index, sequence)
+        return found
+
     async def newest(
         self, stream: str, subject: str, *, timeout_s: float | None = None
     ) -> Stored | None:

@@ -48,6 +48,7 @@ class NatsJournal:
         self._names = names
         self._replicas = replicas
         self._checkpoints = Checkpoints(jetstream, names, replicas)
+        self._made: set[str] = set()
         self._epochs: dict[int, int] = {}  # of the claims that were made here
         self._trimmed: dict[int, int] = {}
         self._purged: dict[int, int] = {}
@@ -57,12 +58,7 @@ class NatsJournal:
     async def claim(self, shard: int, epoch: int) -> int:
         """Become the writer; `Fenced` if an equal or higher epoch has claimed the shard."""
         stream = self._names.journal(shard)
-        try:
-            await self._jetstream.make_stream(
-                stream, [self._names.journal_prefix(shard) + ">"], num_replicas=self._replicas
-            )
-        except JetStreamError as error:
-            raise EngineRefused(f"the engine makes no stream {stream}: {error}") from error
+        await self._make_stream(shard)
         who = token_hex(8)
         for pause_s in growing_pauses(limits.AGAIN_FIRST_S, limits.AGAIN_MAX_S):
             state = await self._jetstream.state(stream)
@@ -83,6 +79,18 @@ class NatsJournal:
                 _check_stores(shard, outcome)
             await trio.sleep(pause_s)
         raise AssertionError("pauses are endless")
+
+    async def _make_stream(self, shard: int) -> None:
+        stream = self._names.journal(shard)
+        if stream in self._made:
+            return
+        try:
+            await self._jetstream.make_stream(
+                stream, [self._names.journal_prefix(shard) + ">"], num_replicas=self._replicas
+            )
+        except JetStreamError as error:
+            raise EngineRefused(f"the engine makes no stream {stream}: {error}") from error
+        self._made.add(stream)
 
     async def append(self, shard: int, drafts: Sequence[Draft], *, expect: int) -> int:
         """Append after position `expect`, durably; `Fenced` if anything else was appended since.
@@ -186,6 +194,10 @@ class NatsJournal:
         if state is None or not state.messages or state.last <= after:
             return records
         reader = RecordReader()
+        if state.last - after <= limits.READ_SINGLY:
+            places = range(max(after + 1, state.first), state.last + 1)
+            singly = await self._jetstream.at_all(stream, places)
+            return [record for each in singly if each and (record := reader.read(each)) is not None]
         pull = Pull(self._jetstream, stream, after=after)
         while pull.after < state.last:
             for stored in await pull.next():

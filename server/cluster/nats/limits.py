@@ -41,6 +41,7 @@ PIPELINE_BYTES: Final = 4 * 1024 * 1024
 DOUBTS_MAX: Final = 5  # refused appends with nothing in their place; then the writer is fenced
 TRIM_RECORDS: Final = 512  # trims are told to the engine when they are worth the trouble
 CHECKPOINT_STREAMS: Final = 8  # shards share these, so that no single one carries all
+READ_SINGLY: Final = 16  # so few messages are fetched one by one, all at once
 PULL_MESSAGES: Final = 128  # asked for at once by a reader
 PULL_BYTES: Final = 8 * 1024 * 1024
 PULL_S: Final = 3.0  # a reader's standing question; then it asks anew

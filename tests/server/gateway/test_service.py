@@ -34,6 +34,9 @@ class Core:
     def awaits_frames(self, tick: int) -> bool:
         return tick not in self.arrived
 
+    def part(self, now: float) -> None:
+        pass
+
     def frame(self, data: bytes, _now: float) -> None:
         self.arrived.add(int(data))
 

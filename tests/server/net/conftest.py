@@ -1,7 +1,7 @@
 """A listening server with its links in a list, and clients that may behave badly."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 
 import pytest
 import trio
@@ -172,3 +172,10 @@ def serve() -> Callable[..., AbstractAsyncContextManager[Server]]:
             server.cancel()
 
     return run
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[AsyncExitStack]:
+    """Keeps clients open until the end of the test, or its own."""
+    async with AsyncExitStack() as stack:
+        yield stack

@@ -90,7 +90,9 @@ class Line:
         raise NotImplementedError
 
 
-async def visit(line: Line, may_ask: Callable[[float], bool] = lambda _: True) -> Upgrade | None:
+async def visit(
+    line: Line, may_ask: Callable[[Request, float], bool] = lambda *_: True
+) -> Upgrade | None:
     """What a connection does with it."""
     guest = Visit(line, PAGES)
     with trio.fail_after(limits.HANDSHAKE_S):
@@ -200,7 +202,7 @@ async def test_after_so_many_requests_the_connection_is_closed(autojump_clock):
 async def test_who_asks_too_much_is_told_and_sent_away(autojump_clock):
     answers = iter([True, False])
     line = Line(GET * 3, ends=True)
-    assert await visit(line, lambda _: next(answers)) is None
+    assert await visit(line, lambda *_: next(answers)) is None
     assert [status for status, _ in replies(line.heard, "GET", "GET", "GET")] == [200, 429]
 
 
@@ -267,7 +269,7 @@ def test_no_bytes_crash_a_visit_or_keep_it(script, ends, slow):
             with trio.move_on_after(limits.HANDSHAKE_S):
                 asked = await guest.next()
             if isinstance(asked, Request):
-                await guest.answer(asked, lambda _: True)
+                await guest.answer(asked, lambda *_: True)
         return trio.current_time()
 
     assert trio.run(run, clock=MockClock(autojump_threshold=0)) <= SECONDS_MAX

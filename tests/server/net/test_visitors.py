@@ -12,7 +12,7 @@ def test_a_visit_leaves_the_doors_to_those_who_play():
     assert doors.admit("a")
     seat = Seat(doors, visitors, "a")
     assert not doors.admit("a")
-    seat.visit(lambda: None)
+    seat.visit("a", lambda: None)
     assert doors.admit("a"), "its place is free"
     assert not seat.play(), "and now it is taken"
     doors.leave("a")
@@ -25,7 +25,7 @@ def test_a_visit_that_turns_to_playing_is_counted_as_that():
     visitors = Visitors()
     assert doors.admit("a")
     seat = Seat(doors, visitors, "a")
-    seat.visit(lambda: None)
+    seat.visit("a", lambda: None)
     assert (doors.connections, len(visitors)) == (0, 1)
     assert seat.play()
     assert (doors.connections, len(visitors)) == (1, 0)

@@ -1,11 +1,14 @@
 """Shards are spread by what they cost, with few moves, and nobody is left without a home."""
 
+import random
 from collections import Counter
+from collections.abc import Mapping
+from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.placement.plan import EVEN, LEAST_COST, MOVES_MAX, STAY_S, Planner
+from server.placement.plan import EVEN, LEAST_COST, STAY_S, STAY_S_MAX, Planner, moves_max
 
 NODES = ("a", "b")
 
@@ -54,7 +57,7 @@ def test_a_node_that_comes_gets_its_share_one_move_at_a_time() -> None:
         before = planner.moves
         planner.decide(costs, NODES, costs, float(now))
         moves.append(planner.moves - before)
-    assert max(moves) <= MOVES_MAX
+    assert max(moves) == moves_max(2) == 1
     assert sum(moves) == 4, "no more than it takes"
     assert Counter(planner.plan.nodes.values()) == {"a": 4, "b": 4}
 
@@ -93,8 +96,78 @@ def test_nodes_end_within_a_shard_of_each_other(costs: dict[int, float], count: 
     found = loads(planner, costs, nodes)
     gap = max(found.values()) - min(found.values())
     mean = sum(found.values()) / count
-    assert gap <= max(*costs.values(), EVEN * mean, 0.011)
+    assert gap <= max(*costs.values(), 1.5 * EVEN * mean, 0.011)
     moves = planner.moves
     for now in range(120, 140):
         planner.decide(costs, nodes, costs, float(now))
     assert planner.moves == moves, "and then nothing moves"
+
+
+def changes(before: Mapping[int, str], after: Mapping[int, str]) -> list[int]:
+    return [shard for shard, home in after.items() if before[shard] != home]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(16, 40), st.integers(1, 2**32), st.integers(2, 12))
+def test_of_many_nodes_each_takes_part_in_one_exchange(
+    count: int, seed: int, shards_each: int
+) -> None:
+    chance = random.Random(seed)
+    nodes = [f"n{number:02}" for number in range(count)]
+    costs = {shard: chance.expovariate(20) for shard in range(count * shards_each)}
+    planner = Planner()
+    before = planner.decide(costs, nodes, {}, 0.0).nodes
+    for now in range(20, 40):
+        after = planner.decide(costs, nodes, costs, float(now)).nodes
+        moved = changes(before, after)
+        assert len(moved) <= 2 * moves_max(count)
+        pairs = {frozenset((before[shard], after[shard])) for shard in moved}
+        assert len(pairs) <= moves_max(count)
+        assert sum(map(len, pairs)) == len(frozenset().union(*pairs)), "one pair each"
+        before = after
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 2**32))
+def test_a_cluster_of_many_nodes_ends_even_and_then_rests(seed: int) -> None:
+    chance = random.Random(seed)
+    nodes = tuple(f"n{number:02}" for number in range(24))
+    costs = {shard: chance.uniform(0.02, 0.08) for shard in range(240)}
+    planner = Planner()
+    settle(planner, costs, nodes)
+    found = loads(planner, costs, nodes)
+    mean = sum(found.values()) / len(nodes)
+    assert max(found.values()) <= 1.05 * mean
+    moves = planner.moves
+    settle(planner, costs, nodes)
+    assert planner.moves == moves
+
+
+def test_who_has_only_dear_shards_exchanges_one_for_a_cheaper_one() -> None:
+    planner = Planner()
+    costs = {0: 0.5, 1: 0.4, 2: 0.35, 3: 0.33}
+    planner.decide(costs, NODES, costs, 0.0)
+    costs = {0: 0.45, 1: 0.3, 2: 0.3, 3: 0.45}
+    before = planner.plan.nodes
+    assert before[0] == before[3], "nothing that moves alone would help"
+    settle(planner, costs, NODES, seconds=20)
+    assert max(loads(planner, costs, NODES).values()) == 0.75
+    assert planner.moves == 2
+
+
+def test_a_shard_that_goes_to_and_fro_stays_for_longer_each_time() -> None:
+    planner = Planner()
+    dear = {0: 0.2, 1: 0.6, 2: 0.6}
+    planner.decide(dear, NODES, dear, 0.0)
+    moved_at = []
+    for now in range(20, 1000):
+        swing = {0: 0.2, 1: 0.6, 2: 0.2} if now // 12 % 2 else {0: 0.2, 1: 0.2, 2: 0.6}
+        before = planner.plan.nodes
+        planner.decide(swing, NODES, swing, float(now))
+        if before[0] != planner.plan.nodes[0]:
+            moved_at.append(now)
+    stays = [after - before for before, after in pairwise(moved_at)]
+    assert len(stays) >= 2
+    assert stays == sorted(stays)
+    assert stays[-1] >= STAY_S_MAX
+    assert len(moved_at) <= 12, "of 80 swings in a quarter of an hour"

@@ -16,8 +16,9 @@ from server.cluster.bus import MemoryBus
 from server.cluster.directory import MemoryDirectory
 from server.cluster.journal import MemoryJournal
 from server.placement.coordinator import RECORD, Founding, RecordError, run_coordinator
+from server.placement.handover import Handovers
 from server.placement.reconciler import Listener, Reconciler
-from server.placement.words import Beacon, Report, WordError
+from server.placement.words import Beacon, Handover, Report, Stage, WordError
 from server.shard.census import Tally, tally
 from server.shard.host import Shard, ShardConfig
 from server.shard.mail import frame_subject
@@ -195,7 +196,56 @@ async def test_a_planned_move_misses_hardly_a_tick(
         frames = given.published()[moved]
         assert len({epoch for epoch, _ in frames}) == 2
         gaps = [after - before for (_, before), (_, after) in pairwise(frames)]
-        assert max(gaps) <= 4, "a fifth of a second"
+        assert max(gaps) <= 2, "the next owner steps in the next tick or the one after"
+        assert_sound(given)
+
+
+async def test_a_shard_moves_to_and_fro_without_a_pause_or_a_loss(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with setting() as given:
+        for name in "ab":
+            await given.start(name)
+        await given.wait(lambda: sorted(map(len, given.homes().values())) == [2, 2], 60)
+        given.published()
+        await trio.sleep(12)  # a checkpoint later: what is followed has been trimmed before
+        for name in "cd":
+            await given.start(name)
+            await trio.sleep(12)
+        for name in "ab":
+            await given.members[name].reconciler.leave()
+            await trio.sleep(12)
+        assert given.homes()["a"] == given.homes()["b"] == set()
+        moves = 0
+        for frames in given.published().values():
+            gaps = [after - before for (_, before), (_, after) in pairwise(frames)]
+            assert max(gaps) <= 2, "neither a pause nor dilation"
+            moves += len({epoch for epoch, _ in frames}) - 1
+        assert moves >= 4
+        assert given.tally().crossings > 2
+        assert given.tally().lost == given.tally().duplicated == frozenset()
+
+
+@pytest.mark.parametrize("stage", [None, Stage.BEHIND])
+async def test_a_shard_moves_too_when_its_next_owner_is_not_heard_or_not_ready(
+    stage: Stage | None, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    tell = Handovers._tell
+
+    def say(handovers: Handovers, shard: int, _: Stage) -> None:
+        if stage is not None:
+            tell(handovers, shard, stage)
+
+    monkeypatch.setattr(Handovers, "_tell", say)
+    async with setting() as given:
+        await given.start("a")
+        await given.wait(lambda: given.homes() == {"a": {0, 1, 2, 3}})
+        await trio.sleep(1)
+        await given.start("b")
+        await given.wait(lambda: sorted(map(len, given.homes().values())) == [2, 2], 60)
+        await trio.sleep(3)
+        assert_sound(given)
+        assert given.tally().crossings > 2
 
 
 async def test_whoever_dies_is_followed_within_five_seconds(
@@ -277,3 +327,5 @@ def test_words_that_are_none_are_refused(data: bytes) -> None:
         Beacon.decode(data)
     with pytest.raises(WordError):
         Report.decode(data)
+    with pytest.raises(WordError):
+        Handover.decode(data)

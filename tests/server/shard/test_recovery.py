@@ -10,7 +10,7 @@ from server.cluster.journal import MemoryJournal
 from server.cluster.seams import Draft
 from server.shard.host import Shard
 from server.shard.mail import Input, Join
-from server.shard.recovery import Recovered, recover
+from server.shard.recovery import RecordsMissingError, Recovered, Standby, recover
 from server.shard.saved import Saved, SavedError
 from sim.replay import DivergenceError
 
@@ -128,6 +128,50 @@ async def test_a_journal_that_leads_elsewhere_is_refused(make_cluster: Callable[
     play(cluster, 20)
     with pytest.raises(DivergenceError, match=r"tick 1 .*Ball"):
         await recovered(cluster, cluster.shards[0], seed=8)
+
+
+async def test_who_follows_a_journal_has_only_its_end_to_take(
+    make_cluster: Callable[..., Any],
+) -> None:
+    cluster = make_cluster(balls=20, digests_every=1)
+    play(cluster, 40, checkpoint_at=frozenset({10}))
+    shard, journal = cluster.shards[0], cluster.journal
+
+    def make(saved: bytes | None) -> Shard:
+        config = attrs.evolve(shard.config, epoch=0)
+        return Shard(cluster.game, cluster.schema, cluster.bus, config, saved)
+
+    standby = Standby(make, shard.id, journal)
+    await standby.begin()
+    assert standby.exact
+    play(cluster, 3)
+    assert await standby.follow() >= 3
+    play(cluster, 2)
+    standby.skip_mail()
+    claimed = journal.claim_nowait(shard.id, 2)
+    found = await standby.finish(claimed, epoch=2)
+    assert found.shard.world.digests() == shard.world.digests()
+    assert found.shard.config.epoch == found.shard.table.epoch == 2
+    assert found.shard.world.tick == shard.world.tick
+
+
+async def test_who_follows_a_journal_notices_that_it_was_trimmed(
+    make_cluster: Callable[..., Any],
+) -> None:
+    cluster = make_cluster(balls=5)
+    play(cluster, 5)
+    shard, journal = cluster.shards[0], cluster.journal
+
+    def make(saved: bytes | None) -> Shard:
+        return Shard(cluster.game, cluster.schema, cluster.bus, shard.config, saved)
+
+    standby = Standby(make, shard.id, journal)
+    await standby.begin()
+    play(cluster, 10)
+    last = (await journal.read(shard.id, 0))[-3].position
+    await journal.trim(shard.id, last)
+    with pytest.raises(RecordsMissingError):
+        await standby.follow()
 
 
 async def test_after_a_change_of_code_those_who_came_are_here(

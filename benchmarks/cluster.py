@@ -1,0 +1,126 @@
+"""A world as many processes for a benchmark: a private nats-server, nodes, gateways.
+
+They are the programs themselves, started from the command line on loopback, and their CPU time is
+read from outside. The nats-server gets a folder of its own, which is gone afterwards.
+
+Must not know: what is measured.
+"""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Final
+
+from benchmarks.interest.children import Child, ChildFailedError
+
+__all__ = ["Cluster", "EngineMissingError", "free_port", "listens"]
+
+WORLD: Final = "bench"
+_START_S: Final = 30.0
+_END_S: Final = 10.0
+
+
+class EngineMissingError(Exception):
+    """There is no nats-server on this machine."""
+
+
+class Role(Child):
+    """A program that ends at SIGTERM."""
+
+    def end(self) -> None:
+        """Have it end in order, by force if need be."""
+        try:
+            self._process.send_signal(signal.SIGTERM)
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            pass
+        super().end()
+
+
+class Cluster:
+    """Starts processes of one world; all of them end with `running`."""
+
+    def __init__(self, game: str, shards: str, stack: ExitStack, *options: str) -> None:
+        self.game = game
+        self.shards = shards
+        self.engine_port = free_port()
+        self.engine_url = f"nats://127.0.0.1:{self.engine_port}"
+        self._options = options
+        self._stack = stack
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="shoal-bench-"))
+        self.engine = self._start_engine(Path(folder))
+
+    @classmethod
+    @contextmanager
+    def running(cls, game: str, shards: str, *options: str) -> Iterator["Cluster"]:
+        """An engine for the world of `game`, on which processes can be started.
+
+        `options` are flags for nodes and gateways. Raises EngineMissingError.
+        """
+        with ExitStack() as stack:
+            yield cls(game, shards, stack, *options)
+
+    def node(self, name: str) -> Child:
+        """Start a node."""
+        return self._start("node", "--name", name)
+
+    def gateway(self) -> tuple[Child, int]:
+        """Start a gateway and wait until it listens; it, and its port."""
+        port = free_port()
+        child = self._start(
+            *("gateway", "--port", str(port), "--clients-max", "20000"),
+            *("--clients-per-address-max", "20000"),
+        )
+        _wait_listens(port, child)
+        return child, port
+
+    def _start(self, role: str, *flags: str) -> Child:
+        code = "from server.cli import main; main()"
+        settings = ["--engine", self.engine_url, "--world", WORLD, "--shards", self.shards]
+        argv = [sys.executable, "-c", code, role, self.game, *settings]
+        quiet = () if "--log-level" in flags else ("--log-level", "warning")
+        return self._run([*argv, *quiet, *flags, *self._options])
+
+    def _start_engine(self, folder: Path) -> Child:
+        program = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
+        if program is None:
+            raise EngineMissingError("there is no nats-server on this machine")
+        where = ["-a", "127.0.0.1", "-p", str(self.engine_port), "-sd", str(folder)]
+        child = self._run([program, "-js", *where])
+        _wait_listens(self.engine_port, child)
+        return child
+
+    def _run(self, argv: list[str]) -> Child:
+        return self._stack.enter_context(Role.running(argv, None))
+
+
+def free_port() -> int:
+    """A port of loopback on which nobody listens now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def listens(port: int) -> bool:
+    """Whether somebody lets connections in there."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+def _wait_listens(port: int, child: Child) -> None:
+    deadline = time.monotonic() + _START_S
+    while not listens(port):
+        if time.monotonic() > deadline or not child.alive:
+            raise ChildFailedError(child.last_words("does not listen"))
+        time.sleep(0.05)
