@@ -6,14 +6,17 @@ PIP := $(RUN)/python -m pip --disable-pip-version-check --quiet
 # What `make develop` adds; tests that need another extra are skipped without it.
 EXTRAS ?= test,check,window,cluster,deploy
 PACKAGES := protocol sim server client_demo
+# How often `make crash` kills the server, and who plays meanwhile.
+KILLS ?= 20
+BOTS ?= 100
 
 SEEDS ?= 200
 FIRST ?= 1
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help install develop demo test test-slow simulate simulate-mutants simulate-recorded \
-        coverage check bench bench-balancer bench-peer bench-full constraints clean
+.PHONY: bench bench-balancer bench-full bench-peer chaos check clean constraints coverage crash \
+        demo develop help install simulate simulate-mutants simulate-recorded test test-slow
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -56,6 +59,10 @@ bench: develop ## what a tick, the wire, a connection and 200 clients cost; hits
 	$(RUN)/python -m benchmarks.smoothness --profile average --no-peer
 	$(RUN)/python -m benchmarks.connections --json
 	$(RUN)/python -m benchmarks.interest --clients 200
+	$(RUN)/python -m benchmarks.journal
+
+crash: develop ## kill a real server KILLS times while BOTS play, and prove that nothing is lost
+	$(RUN)/python -m benchmarks.crash --kills $(KILLS) --bots $(BOTS)
 
 bench-balancer: develop ## 200 bots through HAProxy, one gateway drained and one killed (two minutes)
 	$(RUN)/python -m benchmarks.balancer
@@ -77,6 +84,10 @@ bench-full: bench bench-peer ## everything, with the plots under docs/ (about an
 	$(PIP) install --constraint constraints.txt --editable '.[plot]'
 	$(RUN)/python -m benchmarks.growth
 	$(RUN)/python -m benchmarks.smoothness --json docs/smoothness.json --plot docs/smoothness.png
+
+CHAOS ?= --seconds 300 --bots 100
+chaos: develop ## real processes under load, killed, paused, cut off (five minutes; CHAOS=options)
+	$(RUN)/python -m tests.chaos $(CHAOS)
 
 constraints: ## resolve the dependencies anew and pin them
 	rm -rf $(VENV)/resolve && $(PYTHON) -m venv $(VENV)/resolve

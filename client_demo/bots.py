@@ -8,6 +8,7 @@ Must not know: trio-websocket, the wire, how brains decide.
 
 import random
 import signal
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,8 @@ Report = Callable[[dict[str, Any]], None]
 class BotOptions:
     """A crowd. `think_hz`: decisions a second of each. `seconds`: then they leave; None never.
 
+    `more_urls`: of further gateways; bots begin at one after another, and change when links break.
+
     `link`: the preset of the bad link that each plays over, with a chance of its own by
     `link_seed`; None for the link as it is.
     """
@@ -51,6 +54,7 @@ class BotOptions:
     token: str | None = None
     link: str | None = None
     link_seed: int = 1
+    more_urls: tuple[str, ...] = ()
 
 
 async def run_bots(
@@ -74,7 +78,7 @@ async def run_bots(
             reporting.cancel()  # the final report is the last
             await crowd.leave_all()
             nursery.cancel_scope.cancel()
-    if crowd.error is not None and not crowd.bots:
+    if crowd.error is not None and crowd.deserted:
         raise crowd.error
     return crowd.tally.final()
 
@@ -85,6 +89,7 @@ class _Crowd:
     def __init__(self, options: BotOptions) -> None:
         self.bots: set[_Bot] = set()
         self.error: ConnectionEndedError | None = None
+        self.deserted = False
         self.tally = Tally(options.link)
         self._options = options
         self._joined = 0
@@ -96,6 +101,7 @@ class _Crowd:
             await self._join(self._options.count, nursery)
             if more is not None:
                 await self._join_later(more, nursery)
+        self.deserted = True
         everything.cancel()  # the last one has gone
 
     async def _join_later(self, more: trio.abc.ReceiveStream, nursery: trio.Nursery) -> None:
@@ -118,6 +124,7 @@ class _Crowd:
             await bot.run()
         except ConnectionEndedError as error:
             self.error = error
+            self.tally.note_end(str(error))
         finally:
             self.bots.discard(bot)
             self.tally.remove(bot.connection)
@@ -146,13 +153,17 @@ class _Bot:
 
     def __init__(self, number: int, options: BotOptions) -> None:
         name, token = f"{options.name}{number}", options.token
+        urls = deque((options.url, *options.more_urls))
+        urls.rotate(-number)
+        first, *others = urls
         self.connection = Connection(
-            options.url,
+            first,
             lambda: Client(name, token=token.encode() if token else None, playback=False),
             LinkOptions(
                 tick_hz=8.0,  # inputs are sent by thought; this is for acks and pings
                 profile=find_profile(options.link) if options.link is not None else None,
                 link_seed=options.link_seed * limits.BOTS_MAX + number,
+                more_urls=tuple(others),
             ),
         )
         self._chance = random.Random(f"{options.seed}/{number}")  # noqa: S311 - to be repeated

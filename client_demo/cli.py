@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import trio
 from cyclopts import Parameter
@@ -25,12 +25,16 @@ from protocol.link import PRESETS, find_profile
 
 __all__ = ["bots", "play", "watch"]
 
-URL_DEFAULT = "ws://127.0.0.1:8642"
+Urls = Annotated[
+    tuple[str, ...],
+    Parameter(help="Where the world is, ws:// or wss://; once for each of several gateways."),
+]
+URLS_DEFAULT: Final = ("ws://127.0.0.1:8642",)
 
 
 def bots(
     *,
-    url: Annotated[str, Parameter(help="Where the world is, ws:// or wss://.")] = URL_DEFAULT,
+    url: Urls = URLS_DEFAULT,
     count: Annotated[int, Parameter(help="How many bots play.")] = 50,
     seconds: Annotated[float | None, Parameter(help="Leave after so long; else Ctrl-C.")] = None,
     joins_per_s: Annotated[
@@ -56,8 +60,10 @@ def bots(
         _fail(f"count: {count} is not within 1 to {limits.BOTS_MAX}")
     if joins_per_s <= 0 or think_hz <= 0:
         _fail("joins-per-s and think-hz must be above 0")
+    first, *others = _checked(url)
     options = BotOptions(
-        url=_checked(url),
+        url=first,
+        more_urls=tuple(others),
         count=count,
         seconds=seconds,
         joins_per_s=joins_per_s,
@@ -84,7 +90,7 @@ async def _run_bots(options: BotOptions, report: Report, more: bool) -> dict[str
 
 def watch(
     *,
-    url: Annotated[str, Parameter(help="Where the world is, ws:// or wss://.")] = URL_DEFAULT,
+    url: Urls = URLS_DEFAULT,
     token: Annotated[
         str | None, Parameter(help="Admin token; needed unless the server runs with --reveal.")
     ] = None,
@@ -99,8 +105,10 @@ def watch(
     """Watch a whole world live in the terminal: its shards, borders and all that moves in them."""
     if not 0 < frames_per_s <= 60:
         _fail(f"frames-per-s: {frames_per_s} is not within 0 to 60")
+    first, *others = _checked(url)
     options = WatchOptions(
-        url=_checked(url),
+        url=first,
+        more_urls=tuple(others),
         shown_url=page,
         token=token,
         once=once,
@@ -119,7 +127,7 @@ def watch(
 
 def play(
     *,
-    url: Annotated[str, Parameter(help="Where the world is, ws:// or wss://.")] = URL_DEFAULT,
+    url: Urls = URLS_DEFAULT,
     name: Annotated[str, Parameter(help="What the others call you.")] = "diver",
     token: Annotated[str | None, Parameter(help="Token that the server asks for.")] = None,
     link: Annotated[
@@ -137,13 +145,14 @@ def play(
         _fail(f"screenshot: {str(screenshot)!r} does not end in .png")
     if seconds is not None and seconds <= 0:
         _fail(f"seconds: {seconds} is not above 0")
-    url = _checked(url)
+    first, *others = _checked(url)
     if find_spec("pygame") is None:
         _fail("the window needs the extra: pip install 'shoal[window]'")
     from client_demo.window import app  # noqa: PLC0415 - pygame-ce is an extra
 
     options = app.PlayOptions(
-        url=url,
+        url=first,
+        more_urls=tuple(others),
         name=name,
         token=token,
         link=_known(link),
@@ -185,10 +194,11 @@ def _until_interrupted(run: Callable[[], Awaitable[object]]) -> None:
         pass
 
 
-def _checked(url: str) -> str:
-    if not url.startswith(("ws://", "wss://")):
-        _fail(f"url: {url!r} does not begin with ws:// or wss://")
-    return url
+def _checked(urls: tuple[str, ...]) -> tuple[str, ...]:
+    for url in urls:
+        if not url.startswith(("ws://", "wss://")):
+            _fail(f"url: {url!r} does not begin with ws:// or wss://")
+    return urls
 
 
 def _print_json(numbers: dict[str, Any]) -> None:

@@ -1,16 +1,17 @@
 """A client's connection: drives a `protocol.client.Client` over a WebSocket, and comes back.
 
-A lost link is resumed with the session's token after a pause that doubles with every failure. The
-server's close code says whether coming back makes sense.
+A lost link is resumed with the session's token, at the next gateway if there are several, after a
+pause that doubles with every failure. The server's close code says whether coming back makes sense.
 
 The only module here that knows trio-websocket. Must not know: games, screens, what snapshots say.
 """
 
 import random
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import attrs
 import trio
@@ -23,6 +24,7 @@ from trio_websocket import (
 
 from client_demo import limits
 from client_demo.conditioned import ConditionedStream
+from client_demo.totals import ConnectionStatistics
 from client_demo.wire import CountedStream, dial
 from protocol.client import Client
 from protocol.errors import CloseCode, RemoteProtocolError
@@ -82,7 +84,8 @@ class LinkOptions:
     `receive_buffer_bytes`: of the kernel, None for its own choice. `attempts_max`: failures in a
     row after which the connection gives up; 1 never comes back. `backoff_s_max`: the longest pause
     before it tries again. `profile`: of a bad link that is put between the two ends, with the
-    chance of `link_seed`; None for none.
+    chance of `link_seed`; None for none. `more_urls`: of further gateways of the same world, which
+    take turns when a link is lost.
     """
 
     tick_hz: float = 20.0
@@ -91,31 +94,7 @@ class LinkOptions:
     backoff_s_max: float = limits.BACKOFF_S_MAX
     profile: Profile | None = None
     link_seed: int = 0
-
-
-@attrs.frozen(kw_only=True)
-class ConnectionStatistics:
-    """Totals since the connection began.
-
-    `disconnects` counts links that were lost without being asked to, `resumes` sessions that went
-    on after that, `rejoins` those that had to begin anew; `away_s_max` is the longest time from a
-    loss to the next welcome. `stalls` are those that a conditioned link made, both ways. The last
-    four are those of all its clients together.
-    """
-
-    links: int
-    disconnects: int
-    resumes: int
-    rejoins: int
-    away_s_max: float
-    bytes_received: int
-    bytes_sent: int
-    messages_received: int
-    stalls: int
-    snapshots: int
-    crc_checks: int
-    mismatches: int
-    inputs: int
+    more_urls: tuple[str, ...] = ()
 
 
 class Connection:
@@ -129,8 +108,8 @@ class Connection:
         self, url: str, make_client: Callable[[], Client], options: LinkOptions | None = None
     ) -> None:
         self.client = make_client()
-        self._url = urlsplit(url)
         self._options = options or LinkOptions()
+        self._urls = deque(urlsplit(each) for each in (url, *self._options.more_urls))
         self._make_client = make_client
         self._chance = random.Random()  # noqa: S311 - spreads a crowd that comes back, no secrets
         self._conditioned = (
@@ -150,6 +129,11 @@ class Connection:
         self._lost_at: float | None = None
         self._away_s_max = 0.0
         self._bytes_received = self._bytes_sent = self._messages_received = 0
+
+    @property
+    def _url(self) -> SplitResult:
+        """Of the gateway whose turn it is."""
+        return self._urls[0]
 
     @property
     def open(self) -> bool:
@@ -176,22 +160,28 @@ class Connection:
 
         Raises ConnectionEndedError when there is no coming back.
         """
-        failures = 0
+        failures, code = 0, _LOST
         while not self._left.is_set():
             messages_before = self._messages_received
             resuming = self.client.welcome is not None
-            code, reason = await self._run_link(resuming=resuming)
+            before, (code, reason) = code, await self._run_link(resuming=resuming)
             if self._left.is_set():
                 return
             if code == CloseCode.AUTH and resuming:
                 self._begin_anew()
-            elif code in _FINAL:
+            elif code in _FINAL and not self._may_resume_after(code, before):
                 raise ConnectionEndedError(reason or f"closed with code {code}", code)
             failures = 1 if self._messages_received > messages_before else failures + 1
             if failures >= self._attempts_max():
                 raise ConnectionEndedError(reason, code)
+            self._urls.rotate(-1)
             with trio.move_on_after(self._pause_s(failures)):
                 await self._left.wait()
+
+    def _may_resume_after(self, code: int, before: int) -> bool:
+        """A player who was too slow to read may come back, once in a row: it may have slept."""
+        was_slow = code == CloseCode.POLICY and self.client.welcome is not None
+        return was_slow and before != CloseCode.POLICY
 
     async def leave(self) -> None:
         """Say goodbye, so that the session ends at once, and close the link; once is enough."""

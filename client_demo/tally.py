@@ -3,6 +3,7 @@
 Must not know: bots, the wire.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 from statistics import median
 from typing import Any
@@ -23,6 +24,7 @@ class Tally:
         self._link = link
         self._present: set[Connection] = set()
         self._gone: dict[str, int] = {}
+        self._ends: Counter[str] = Counter()
         self._gone_away_s_max = 0.0
         self._last: tuple[float, int] | None = None
         self._client_seconds = 0.0
@@ -40,6 +42,10 @@ class Tally:
         self._gone_away_s_max = self._away_s_max([connection])
         for name, value in _numbers(connection).items():
             self._gone[name] = self._gone.get(name, 0) + value
+
+    def note_end(self, reason: str) -> None:
+        """A client cannot stay; the numbers say why."""
+        self._ends[reason] += 1
 
     def second(self, now: float) -> dict[str, Any]:
         """The report of the second that ends at `now` (seconds)."""
@@ -79,6 +85,7 @@ class Tally:
             **_shown(totals),
             "away_s_max": self._away_s_max(()),
             **(self._link_settled or self._link_numbers(totals)),
+            **({"ended": dict(self._ends)} if self._ends else {}),
         }
 
     def _link_numbers(self, totals: dict[str, int]) -> dict[str, Any]:

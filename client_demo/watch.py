@@ -18,7 +18,7 @@ from rich.segment import Segment, Segments
 
 from client_demo import limits
 from client_demo.chart import crowds
-from client_demo.connection import Connection, unwrapped
+from client_demo.connection import Connection, LinkOptions, unwrapped
 from client_demo.picture import View, paint
 from client_demo.screen import Screen, read_keys
 from protocol.client import Client
@@ -34,6 +34,7 @@ class WatchOptions:
     """
 
     url: str
+    more_urls: tuple[str, ...] = ()
     shown_url: str | None = None
     token: str | None = None
     once: bool = False
@@ -49,7 +50,9 @@ async def run_watch(options: WatchOptions, console: Console) -> None:
     """
     token = options.token.encode() if options.token else None
     connection = Connection(
-        options.url, lambda: Client("watch", token=token, observe=True, playback=False)
+        options.url,
+        lambda: Client("watch", token=token, observe=True, playback=False),
+        LinkOptions(more_urls=options.more_urls),
     )
     with unwrapped():
         async with trio.open_nursery() as nursery:

@@ -81,7 +81,7 @@ class Client:
         self._pacer = InputPacer(20)
         self._unacknowledged: deque[messages.Input] = deque(maxlen=limits.CLIENT_INPUTS)
         self._seq = 0
-        self._acked = self._acked_seq = self._lost = 0
+        self._acked = self._acked_seq = self._lost = self._resent = 0
         self._ack_due = self._ping_due = self._resync_due = 0.0
         self._resync: set[int] = set()
         self._totals = dict.fromkeys(("bytes", "messages", "snapshots", "events", "resumes"), 0)
@@ -90,7 +90,9 @@ class Client:
     # --- the link's life -------------------------------------------------------------------------
 
     def start(self) -> bytes:
-        """The hello: the first message on a new link."""
+        """The hello: the first message on a link, also after one that ended without a welcome."""
+        self._connection = Connection(Role.CLIENT)
+        self._out.clear()
         return self._connection.send(self._hello)
 
     def reconnect(self) -> bytes:
@@ -303,7 +305,7 @@ class Client:
         self._foreseen = (0, 0)
         self._pacer = InputPacer(hz)
         self._unacknowledged.clear()
-        self._seq = self._acked_seq = 0
+        self._seq = self._acked_seq = self._resent = 0
         self._heard = Heard()
 
     def _go_on(self) -> None:
@@ -312,6 +314,7 @@ class Client:
         self.timeline.restart()
         if self.playback is not None:
             self.playback.restart()
+        self._resent = self._seq
         for entry in self._unacknowledged:
             self._say(entry._replace(ack=0))
 
@@ -339,7 +342,8 @@ class Client:
     def _take_report(self, applied: int, margin: int, now: float) -> None:
         if applied > self._acked_seq:
             self._acked_seq = applied
-            self._pacer.report(margin, now, self._round_trip.seconds)
+            if applied > self._resent:  # how late a repeated one came says nothing of this link
+                self._pacer.report(margin, now, self._round_trip.seconds)
         elif applied < self._acked_seq:  # whoever simulates has lost what was not durable
             self._lost += self._acked_seq - applied
             self._acked_seq = applied

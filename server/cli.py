@@ -17,6 +17,7 @@ from cyclopts.config import Env, Toml
 from server.cluster.nats.errors import EngineError
 from server.cluster.nats.settings import EngineSettings
 from server.cluster.seams import JournalError
+from server.fleet.errors import MemberError, NoEngineError
 from server.games import DEFAULT_GAME, GameNotFoundError
 from server.net.listen import ListenError
 from server.net.pages import PagesError
@@ -50,6 +51,8 @@ _MENDABLE = (
     RecordingError,
     EngineError,
     NoWorldError,
+    NoEngineError,
+    MemberError,
 )
 
 
@@ -78,7 +81,7 @@ def build_app(config: Path | None = None) -> App:
             use_commands_as_keys=False,
         ),
     )
-    for command in (serve, record, demo, node, gateway):
+    for command in (serve, record, demo, up, node, gateway):
         app.command(App(name=command.__name__, default_command=command, config=sources))
     app.command(App(name="replay", default_command=replay, config=sources[0]))
     for entry in entry_points(group="shoal.commands"):
@@ -196,6 +199,7 @@ def node(
     /,
     *,
     name: str = "",
+    counting: bool = False,
     health_port: int | None = None,
     settings: Settings = _DEFAULTS,
     engine: EngineSettings = _ENGINE_DEFAULTS,
@@ -208,6 +212,8 @@ def node(
         The game, as module:variable; the current folder is searched too.
     name
         What the node is called; by default this machine's name and a number.
+    counting
+        Keep in checkpoints the id of every entity that ever lived, for a census.
     health_port
         TCP port that answers GET /healthz and /readyz; none by default.
     """
@@ -216,7 +222,7 @@ def node(
         raise SettingsError(f"health-port: {health_port} is not within 1 to 65535")
     from server.roles.node import node_forever  # noqa: PLC0415 - --help stays fast
 
-    node_forever(game, settings, engine, name, health_port=health_port)
+    node_forever(game, settings, engine, name, counting=counting, health_port=health_port)
 
 
 def gateway(
@@ -239,6 +245,36 @@ def gateway(
     gateway_forever(game, settings, engine)
 
 
+def up(
+    game: str = DEFAULT_GAME,
+    /,
+    *,
+    nodes: int = 2,
+    gateways: int = 2,
+    settings: Settings = _DEFAULTS,
+    engine: EngineSettings = _ENGINE_DEFAULTS,
+) -> None:
+    """Run a world in many processes on this machine, and restart what dies, until Ctrl-C.
+
+    Without an engine a private nats-server is started, which keeps the world in the folder of
+    --store, or in a temporary one. Gateways listen on --port and the ports behind it.
+
+    Parameters
+    ----------
+    game
+        The game, as module:variable; the current folder is searched too.
+    nodes
+        How many processes run shards.
+    gateways
+        How many processes hold client links.
+    """
+    _check_engine_client()
+    from server.fleet.fleet import FleetPlan  # noqa: PLC0415 - --help stays fast
+    from server.fleet.up import run_up  # noqa: PLC0415 - --help stays fast
+
+    run_up(settings, engine, FleetPlan(game=game, nodes=nodes, gateways=gateways))
+
+
 def demo(
     game: str = DEFAULT_GAME,
     /,
@@ -248,7 +284,12 @@ def demo(
     seconds: float | None = None,
     json: bool = False,
     open_: Annotated[bool, Parameter(name="open")] = True,
+    nodes: int = 0,
+    gateways: int = 0,
+    chaos: bool = False,
+    chaos_seed: int = 1,
     settings: Settings = _DEFAULTS,
+    engine: EngineSettings = _ENGINE_DEFAULTS,
 ) -> None:
     """Run a living world: the server with bots in it, a page to play in a browser, and a live map
     of it on a terminal.
@@ -267,9 +308,25 @@ def demo(
         Show nothing; end with one JSON line of measurements on standard output.
     open_
         Open the page in the browser, where there is a display.
+    nodes
+        Run the world in so many processes, and a gateway at least, instead of in this one.
+    gateways
+        How many more processes hold the client links.
+    chaos
+        Kill, pause and restart these processes, and the private engine, while it runs.
+    chaos_seed
+        Seed of what happens when.
     """
     from server.demo import run_demo  # noqa: PLC0415 - --help stays fast
 
+    if chaos and not (nodes or gateways):
+        raise SettingsError("chaos: wants --nodes, since this process would not survive it")
+    fleet = None
+    if nodes or gateways:
+        _check_engine_client()
+        from server.fleet.fleet import FleetPlan  # noqa: PLC0415 - needs an extra
+
+        fleet = FleetPlan(game=game, nodes=nodes or 1, gateways=gateways or 1, counting=True)
     run_demo(
         game,
         settings,
@@ -278,6 +335,9 @@ def demo(
         seconds=seconds,
         json_line=json,
         open_page=open_,
+        fleet=fleet,
+        engine=engine,
+        chaos_seed=chaos_seed if chaos else None,
     )
 
 

@@ -9,14 +9,14 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
-from functools import partial
-from subprocess import PIPE
 from typing import Any, Final
 
 import attrs
 import trio
 
+from server.fleet.child import Child
 from server.net.action import Action, Told
 from server.net.budget import Budget
 
@@ -69,22 +69,25 @@ class Crowd:
         self._news.set()
         return 202, self._tell()
 
-    async def run(self, url: str) -> None:
-        """Let them play at `url` until cancelled.
+    async def run(self, urls: Sequence[str]) -> None:
+        """Let them play at `urls`, those of one world's gateways, until cancelled.
 
         Where processors are few, the server and whoever looks at the world come first.
         """
         count = await self._wait_wanted()
         command = [sys.executable, "-m", "client_demo", "bots", "--json", "--more"]
-        command += ["--url", url, "--count", str(count)]
-        start = partial(trio.run_process, command, stdin=PIPE, stdout=PIPE)
-        async with trio.open_nursery() as processes:
-            bots = await processes.start(start)
+        command += ["--count", str(count)]
+        for url in urls:
+            command += ["--url", url]
+        bots = Child(command, talks=True)
+        try:
             os.setpriority(os.PRIO_PROCESS, bots.pid, NICE)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pass_on, bots)
                 await self._read(bots)
                 nursery.cancel_scope.cancel()
+        finally:
+            bots.end()
 
     def _tell(self) -> Told:
         return {"bots": self.count, "bots_max": max(self.count_max, self.count)}
@@ -97,28 +100,23 @@ class Crowd:
         count, self._started = self.count - self._started, self.count
         return count
 
-    async def _pass_on(self, bots: trio.Process) -> None:
-        assert bots.stdin is not None
-        with suppress(trio.BrokenResourceError):  # they have ended, which is noticed elsewhere
+    async def _pass_on(self, bots: Child) -> None:
+        with suppress(BrokenPipeError):  # they have ended, which is noticed elsewhere
             while True:
                 count = await self._wait_wanted()
-                await bots.stdin.send_all(b"%d\n" % count)
+                await bots.send(b"%d\n" % count)
 
-    async def _read(self, bots: trio.Process) -> None:
+    async def _read(self, bots: Child) -> None:
         """Take the bots' numbers as they come; when cancelled, let them leave and say the last."""
-        assert bots.stdout is not None
         try:
-            await self._take_lines(bots.stdout)
+            await self._take_lines(bots)
         except trio.Cancelled:
-            bots.send_signal(signal.SIGINT)
+            bots.signal(signal.SIGINT)
             with trio.CancelScope(shield=True, deadline=trio.current_time() + END_S):
-                await self._take_lines(bots.stdout)
+                await self._take_lines(bots)
                 await bots.wait()
             raise
 
-    async def _take_lines(self, stream: trio.abc.ReceiveStream) -> None:
-        rest = b""
-        async for chunk in stream:
-            *lines, rest = (rest + chunk).split(b"\n")
-            for line in lines:
-                self.numbers = json.loads(line)
+    async def _take_lines(self, bots: Child) -> None:
+        async for line in bots.lines:
+            self.numbers = json.loads(line)

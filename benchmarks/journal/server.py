@@ -171,7 +171,9 @@ class Server:
         return {
             "ticks": len(window.ends),
             "interval_ms": _percentiles(np.diff(window.ends) * 1000),
-            "cpu": round((time.process_time() - window.cpu_s) / seconds, 3),
+            "cpu_ms_per_tick": round(
+                (time.process_time() - window.cpu_s) * 1000 / len(window.ends), 2
+            ),
             "clients": self._process.gateway.statistics().clients,
             "entities": sum(each.entities for each in statistics),
             "dilation": self._process.node.statistics().dilation,

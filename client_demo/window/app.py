@@ -35,12 +35,13 @@ class WindowError(Exception):
 
 @attrs.frozen(kw_only=True)
 class PlayOptions:
-    """Where to play and as whom. `link`: the preset of the bad link that is simulated, None for
-    none. `size` in pixels; `seconds`: end by itself after so long; None never. `screenshot`: a PNG
-    of the last frame is written there.
+    """Where to play and as whom; `more_urls` are of further gateways. `link`: the preset of the bad
+    link that is simulated, None for none. `size` in pixels; `seconds`: end by itself after so long;
+    None never. `screenshot`: a PNG of the last frame is written there.
     """
 
     url: str
+    more_urls: tuple[str, ...] = ()
     name: str = "diver"
     token: str | None = None
     link: str | None = None
@@ -61,7 +62,8 @@ async def run_play(options: PlayOptions) -> None:
     connection = Connection(
         options.url,
         lambda: Client(options.name, token=token, predictor_factory=Predictor),
-        LinkOptions(tick_hz=FRAMES_PER_S, profile=profile),  # inputs leave with the next frame
+        # Inputs leave with the next frame.
+        LinkOptions(tick_hz=FRAMES_PER_S, profile=profile, more_urls=options.more_urls),
     )
     with (
         unwrapped(),

@@ -5,15 +5,19 @@ Must not know: the bus, snapshots.
 
 from protocol.errors import CloseCode
 from server.gateway.detached import Detached
+from server.gateway.events import Waiting, messages_of
 from server.gateway.handshake import Handshake
+from server.gateway.reminders import Reminders
 from server.gateway.roster import Roster
 from server.gateway.sessions import Sessions
+from server.net.frames import frame
 from server.shard.mail import (
     Ended,
     Joined,
     Mail,
     MailError,
     Refused,
+    Reminded,
     Resumed,
     Resynced,
     Superseded,
@@ -26,12 +30,18 @@ class Answers:
     """Takes the mail of one gateway."""
 
     def __init__(
-        self, handshake: Handshake, roster: Roster, sessions: Sessions, detached: Detached
+        self,
+        handshake: Handshake,
+        roster: Roster,
+        sessions: Sessions,
+        detached: Detached,
+        reminders: Reminders,
     ) -> None:
         self._handshake = handshake
         self._roster = roster
         self._sessions = sessions
         self._detached = detached
+        self._reminders = reminders
 
     def take(self, data: bytes) -> list[Resynced]:
         """Act on one mail; what it repeats of frames is given back."""
@@ -50,6 +60,8 @@ class Answers:
                     self._handshake.refused(item)
                 case Superseded():
                     self._superseded(item)
+                case Reminded():
+                    self._reminded(item)
                 case Ended():
                     self._ended(item)
                 case Resynced():
@@ -63,6 +75,13 @@ class Answers:
             return
         self._sessions.stop(state)  # the session is another link's: nothing to detach
         self._roster.close(state, CloseCode.TAKEN_OVER, "the session goes on over another link")
+
+    def _reminded(self, item: Reminded) -> None:
+        """In messages of their own: beside what frames tell just now they would look like twins."""
+        state = self._reminders.answered(item)
+        if state is not None and item.told:
+            events = [Waiting(tick, item.shard, event) for tick, event in item.told]
+            self._roster.push(state, b"".join(map(frame, messages_of(events))))
 
     def _ended(self, item: Ended) -> None:
         self._detached.forget(item.session)

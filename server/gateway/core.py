@@ -29,6 +29,7 @@ from server.gateway.links import LinkState, Phase
 from server.gateway.news import News
 from server.gateway.ontime import OnTime
 from server.gateway.post import Post, Publish
+from server.gateway.reminders import Reminders
 from server.gateway.roster import Roster
 from server.gateway.scores import ScoreBoard
 from server.gateway.sessions import Sessions
@@ -62,6 +63,7 @@ class Gateway:
         self._interests = Interests(geometry, config.schema.rings)
         self._sessions = Sessions(self._interests, self._post)
         self._detached = Detached()
+        self._reminders = Reminders(self._shards)
         self._flows = Flows(config.schema.hz, config.client_bytes_per_s)
         self._on_time = OnTime()
         self._roster = Roster(
@@ -70,6 +72,7 @@ class Gateway:
             self._detached,
             self._flows,
             self._on_time,
+            self._reminders,
             self._welcome,
             config.clients_max,
             turns=max(1, round(limits.PING_EVERY_S * config.schema.hz)),
@@ -81,7 +84,9 @@ class Gateway:
         self._intake = Intake(
             config.schema, self._roster, self._handshake, self._sessions, self._post
         )
-        self._answers = Answers(self._handshake, self._roster, self._sessions, self._detached)
+        self._answers = Answers(
+            self._handshake, self._roster, self._sessions, self._detached, self._reminders
+        )
         self._scores = ScoreBoard()
         self._news = News()
         self._counters = FanOutCounters()
@@ -123,6 +128,8 @@ class Gateway:
         self._handshake.tick(now)
         for shard, fact in self._detached.due(self._sessions.owner, now):
             self._post.add(shard, fact)
+        for shard, question in self._reminders.due(now):
+            self._post.add(shard, question)
         self._feeds.mend(now)
         self._post.flush(self._shards, now)
 

@@ -51,6 +51,7 @@ class Intake:
         state.confirmed = True
         playing = state.session
         if playing is not None:
+            playing.confirms = True
             self._post.add(playing.route, Confirm(playing.session, playing.generation))
 
     def _take(self, state: LinkState, message: Message, now: float) -> None:

@@ -40,7 +40,8 @@ class Playing:
 
     `hop` counts the session's handoffs; the frame with the highest one tells the `owner`. `route`
     is where inputs go, which runs ahead of `owner` while the session changes hands.
-    `unacknowledged` are inputs that no frame has reported as applied.
+    `unacknowledged` are inputs that no frame has reported as applied. `confirms`: the owner is told
+    that the client has its new token, and so is each later one, since it may have missed it.
     """
 
     session: int
@@ -53,6 +54,7 @@ class Playing:
         factory=lambda: deque[Input](maxlen=limits.INPUTS_KEPT)
     )
     newest_seq: int = 0
+    confirms: bool = False
 
 
 class Lane(Protocol):

@@ -24,6 +24,7 @@ from server.gateway.interest import Interests
 from server.gateway.lateness import Flows
 from server.gateway.links import LinkState, Phase, Playing
 from server.gateway.ontime import OnTime
+from server.gateway.reminders import Reminders
 from server.gateway.sessions import Sessions
 from server.gateway.tokens import Token
 from server.net.frames import frame
@@ -54,6 +55,7 @@ class Roster:
         detached: Detached,
         flows: Flows,
         on_time: OnTime,
+        reminders: Reminders,
         welcome: Welcome,
         clients_max: int,
         *,
@@ -66,6 +68,7 @@ class Roster:
         self._detached = detached
         self._flows = flows
         self._on_time = on_time
+        self._reminders = reminders
         self._welcome = welcome
         self._clients_max = clients_max
         self._links: dict[int, LinkState] = {}
@@ -178,6 +181,7 @@ class Roster:
             self.counters.joins += 1
         else:
             self.counters.resumes += 1
+            self._reminders.begin(state, playing)
             state.confirmed = False
             if former is not None:
                 self._sessions.stop(former)

@@ -18,7 +18,7 @@ from server.gateway import limits
 from server.gateway.interest import Interests
 from server.gateway.links import LinkState, Playing
 from server.gateway.post import Post
-from server.shard.mail import Input
+from server.shard.mail import Confirm, Input
 
 __all__ = ["Sessions"]
 
@@ -174,6 +174,8 @@ class Sessions:
     def _route(self, playing: Playing, shard: int, applied: int) -> None:
         """Send the inputs of `playing` to `shard` from now on, and those not applied again."""
         playing.route = shard
+        if playing.confirms:
+            self._post.add(shard, Confirm(playing.session, playing.generation))
         _prune(playing, applied)
         for entry in playing.unacknowledged:
             self._post.add(shard, entry)

@@ -19,7 +19,7 @@ import trio
 from server.cluster.seams import Bus, Directory
 from server.placement.words import Handover, Stage, WordError, handover_subject
 from server.shard.recovery import Standby
-from server.shard.service import shard_lease_name
+from server.shard.service import shard_lease_prefix
 
 __all__ = ["Handovers"]
 
@@ -35,7 +35,7 @@ class Handovers:
         self._name = name
         self._subject = handover_subject(world)
         self._bus = bus
-        self._prefix = shard_lease_name(world, 0)[:-1]
+        self._prefix = shard_lease_prefix(world)
         self._words = bus.subscribe(self._subject, buffer=WORDS_BUFFERED)
         self._leases = directory.watch(self._prefix)
         self._heard: dict[int, tuple[float, Handover]] = {}

@@ -210,6 +210,7 @@ class Reconciler:
                     directory=self._directory,
                     journal=self._journal,
                     ttl_s=TTL_S,
+                    owner=self._name,
                     standby=standby,
                 )
                 if owned is not None:

@@ -137,6 +137,7 @@ def node_forever(
     engine_settings: EngineSettings,
     name: str,
     *,
+    counting: bool = False,
     health_port: int | None = None,
 ) -> None:
     """Be a node until a signal ends it; without a `name` it gets one of its own."""
@@ -147,6 +148,7 @@ def node_forever(
         settings,
         engine_settings,
         name or f"{socket.gethostname()}-{secrets.token_hex(3)}",
+        counting=counting,
         health_port=health_port,
     )
     trio.run(run_until_signalled, role)

@@ -44,14 +44,13 @@ __all__ = ["Asked", "Desk", "DeskStatistics"]
 class Asked:
     """What one tick's mail asks of the world: sessions to join and to leave, frames to repeat.
 
-    `returned` are sessions whose new link is known to be up, `reminders` such players elsewhere.
+    `reminders` are questions about players who came back, with who asks.
     """
 
     joins: list[Session] = attrs.field(factory=list)
     leaves: list[int] = attrs.field(factory=list)
     resyncs: list[tuple[str, Resync]] = attrs.field(factory=list)
-    returned: list[Session] = attrs.field(factory=list)
-    reminders: list[Remind] = attrs.field(factory=list)
+    reminders: list[tuple[str, Remind]] = attrs.field(factory=list)
 
 
 @attrs.frozen
@@ -192,7 +191,7 @@ class Desk:
     def _confirm(self, sender: str, item: Confirm) -> None:
         session = self._held(sender, item)
         if session is not None:
-            self._returned(session)
+            self._confirmed(session)
 
     def _detach(self, sender: str, item: Detach) -> None:
         session = self._held(sender, item)
@@ -217,20 +216,18 @@ class Desk:
         entry = PendingInput(seq, tick, view, kind, values)
         if not self._sessions.offer(session, entry, self._now):
             self._repeated += 1
-        self._returned(session)  # who plays has received the token
+        self._confirmed(session)  # who plays has received the token
 
-    def _returned(self, session: Session) -> None:
+    def _confirmed(self, session: Session) -> None:
         if session.previous_hash is not None:
             session.previous_hash = None
             self._sessions.touch(session)
-            self._asked.returned.append(session)
 
     def _resync(self, sender: str, item: Resync) -> None:
         self._asked.resyncs.append((sender, item))
 
     def _remind(self, sender: str, item: Remind) -> None:
-        del sender
-        self._asked.reminders.append(item)
+        self._asked.reminders.append((sender, item))
 
     def _in_range(self, kind: int, values: tuple[int | str, ...]) -> bool:
         inputs = self._schema.inputs

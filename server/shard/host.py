@@ -41,6 +41,7 @@ from server.shard.inbox import Inbox, Taken
 from server.shard.mail import (
     Mail,
     Remind,
+    Reminded,
     Resync,
     Resynced,
     frame_subject,
@@ -219,32 +220,23 @@ class Shard:
                 self.sessions.bind(session, entity)
         for session in asked.joins:
             self._desk.entered(session)
-        self._remind(tick, asked)
+        self._remind(tick, asked.reminders)
         if self._counting is not None:
             self._counting.note(output.created, output.destroyed)
         self._newsroom.report(tick, output.events, output.scores)
 
-    def _remind(self, tick: int, asked: Asked) -> None:
-        """Tell again what players may have missed; the other shards have told them things, too."""
-        back = [
-            Remind(session.entity, session.centre, session.radius_class)
-            for session in asked.returned
-            if session.entity and session.centre >= 0
-        ]
-        if back:
-            mail = Mail(shard_sender(self.id), tuple(back)).encode()
-            for shard in self.sources:
-                self._bus.publish(inbox_subject(self.config.world, shard), mail)
-        self._newsroom.tell_again([*back, *asked.reminders], tick)
+    def _remind(self, tick: int, reminders: Sequence[tuple[str, Remind]]) -> None:
+        """Tell gateways what their players may have missed."""
+        for gateway, item in reminders:
+            told = self._newsroom.concerning(item.entity, item.cells, tick)
+            self._post.send(gateway, Reminded(item.session, item.generation, self.id, told))
 
     def _publish(self, tick: int, asked: Asked) -> list[Export]:
         exports = [self.world.export(kind) for kind in self._kinds]
         released, players = self._handoff.release(self._durability.durable_tick)
-        for departure in players:
-            assert departure.session is not None
-            self._newsroom.handed(departure.session.id, departure.to)
-        guests = self._handoff.guests
-        self._replication.write(tick, self.world.step, exports, guests, released)
+        for session, to in players:
+            self._newsroom.handed(session, to)
+        self._replication.write(tick, self.world.step, exports, self._handoff.guests, released)
         self._players.follow(exports)
         leaving = self._handoff.guest_sessions()
         frame = self._framer.frame(leaving, self._newsroom.take(), self.dilation)
@@ -403,6 +395,6 @@ class Shard:
             desk=self._desk.statistics(),
         )
 
-    def _ask(self, shard: int, question: Resync) -> None:
-        mail = Mail(shard_sender(self.id), (question,))
+    def _ask(self, shard: int, *questions: Resync | Remind) -> None:
+        mail = Mail(shard_sender(self.id), questions)
         self._bus.publish(inbox_subject(self.config.world, shard), mail.encode())

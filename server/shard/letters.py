@@ -22,6 +22,7 @@ __all__ = [
     "Leave",
     "Refused",
     "Remind",
+    "Reminded",
     "Resume",
     "Resumed",
     "Resync",
@@ -114,15 +115,16 @@ class Resync:
 
 @attrs.frozen
 class Remind:
-    """The player of `entity` is back after a lost link: tell again what concerns it.
+    """The player of `session` is back after a lost link and asks which durable events concern it.
 
-    That are durable events, also those that happened elsewhere than in the shard that owns it now.
-    `centre` and `radius_class` say which cells it sees.
+    Asked of every shard, since what happened elsewhere than in the one that owns it now may have
+    been missed as well. `cells` are those that it sees. Repeat until `Reminded` comes.
     """
 
+    session: int
+    generation: int
     entity: int
-    centre: int
-    radius_class: int
+    cells: tuple[int, ...]
 
 
 # --- from a shard to a gateway -------------------------------------------------------------------
@@ -201,6 +203,19 @@ class Resynced:
     frame: bytes
 
 
+@attrs.frozen
+class Reminded:
+    """The answer to `Remind`: what `shard` remembers that concerns the player, oldest first.
+
+    Each as its tick and the encoded event. What its journal does not have yet is in later frames.
+    """
+
+    session: int
+    generation: int
+    shard: int
+    told: tuple[tuple[int, bytes], ...]
+
+
 Item: TypeAlias = (
     Join
     | Resume
@@ -216,4 +231,5 @@ Item: TypeAlias = (
     | Superseded
     | Ended
     | Resynced
+    | Reminded
 )

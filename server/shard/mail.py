@@ -8,7 +8,7 @@ class, an input its fields alone. A reader gets the inputs after the other items
 Must not know: sessions' rules, worlds, sockets.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -27,6 +27,7 @@ from server.shard.letters import (
     Leave,
     Refused,
     Remind,
+    Reminded,
     Resume,
     Resumed,
     Resync,
@@ -56,6 +57,7 @@ __all__ = [
     "MailError",
     "Refused",
     "Remind",
+    "Reminded",
     "Resume",
     "Resumed",
     "Resync",
@@ -89,6 +91,7 @@ _NUMBERS: Final[dict[int, type[Item]]] = {
     19: Superseded,
     20: Ended,
     21: Resynced,
+    22: Reminded,
 }
 
 
@@ -204,6 +207,12 @@ def _cells(value: Any) -> tuple[int, ...]:
     return tuple(map(_U32, value))
 
 
+def _told(value: Any) -> tuple[tuple[int, bytes], ...]:
+    if type(value) is not list:
+        raise TypeError("not a list of events")
+    return tuple((_U64(tick), _bytes(item)) for tick, item in value)
+
+
 def _values(value: Any) -> tuple[int | str, ...]:
     if type(value) is not list or len(value) > limits.INPUT_FIELDS:
         raise ValueError("not a short list of values")
@@ -226,8 +235,6 @@ _FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
     "hop": _U32,
     "applied": _U32,
     "shard": _U32,
-    "centre": _U32,
-    "radius_class": _U32,
     "code": _U32,
     "tick": _U64,
     "since": _U64,
@@ -238,8 +245,12 @@ _FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
     "name": _text,
     "reason": _text,
     "cells": _cells,
+    "told": _told,
 }
-_AS_LIST: Final[frozenset[str]] = frozenset({"cells"})
+_AS_LIST: Final[Mapping[str, Callable[[Any], list[Any]]]] = {
+    "cells": list,
+    "told": lambda told: [list(event) for event in told],
+}
 
 
 def _names(item: type[Any]) -> Sequence[str]:
@@ -250,6 +261,6 @@ _CHECKS: Final = {
     number: tuple(_FIELDS[name] for name in _names(item)) for number, item in _NUMBERS.items()
 }
 _LAYOUT: Final = {
-    item: (number, tuple((name, list if name in _AS_LIST else None) for name in _names(item)))
+    item: (number, tuple((name, _AS_LIST.get(name)) for name in _names(item)))
     for number, item in _NUMBERS.items()
 }

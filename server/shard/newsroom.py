@@ -1,16 +1,16 @@
 """What a frame tells besides state: events, scores, and sessions that were handed over.
 
 Durable events wait until the journal has the tick in which they happened; all others go out with
-the frame of their tick. Durable ones are remembered for a while, and told again to a player who
-comes back after a lost link: nobody knows what that link still brought. A client tells by tick,
-shard and values what it has heard before. They are repeated, too, after a recovery and for a
-gateway that missed a frame, which tells by the tick: durable events are told in their order.
+the frame of their tick. Durable ones are remembered for a while, for players who come back after a
+lost link: nobody knows what that link still brought. A client tells by tick, shard and values what
+it has heard before. They are repeated, too, after a recovery and for a gateway that missed a frame,
+which tells by the tick: durable events are told in their order.
 
 Must not know: frames' bytes, the bus, the journal.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -20,7 +20,6 @@ from protocol.frame import FrameEvent, Scope
 from protocol.geometry import Geometry
 from protocol.schema import Schema
 from server.shard import limits
-from server.shard.letters import Remind
 from sim.engine import EmittedEvent, Score
 
 __all__ = ["News", "Newsroom"]
@@ -74,33 +73,21 @@ class Newsroom:
 
     # --- what was told before --------------------------------------------------------------------
 
-    def tell_again(self, players: Sequence[Remind], now: int) -> None:
-        """Tell players who are back what is remembered and concerns them.
+    def concerning(
+        self, entity: int, cells: Iterable[int], now: int
+    ) -> tuple[tuple[int, bytes], ...]:
+        """What is remembered and concerns the player of `entity`, who sees `cells`: tick and item.
 
-        What the next frame tells anyway is left out: the two would look like twins.
+        The oldest come first.
         """
-        if not players:
-            return
-        fresh = set(self._next.events)
-        everybody: list[FrameEvent] = []
-        addressed: dict[int, list[FrameEvent]] = {}
-        placed: dict[int, list[FrameEvent]] = {}
-        for event in self._remembered(now):
-            if event in fresh:
-                continue
-            if event.scope is Scope.WORLD:
-                everybody.append(event)
-            else:
-                found = addressed if event.scope is Scope.ENTITY else placed
-                found.setdefault(event.target, []).append(event)
-        for player in {player.entity: player for player in players}.values():
-            events = [*everybody, *addressed.get(player.entity, ())]
-            for cell in self._cells_of(player) & placed.keys():
-                events += placed[cell]
-            events.sort(key=lambda event: event.tick)
-            self._next.events += [
-                attrs.evolve(event, scope=Scope.ENTITY, target=player.entity) for event in events
-            ]
+        seen = frozenset(cells)
+        return tuple(
+            (event.tick, event.values)
+            for event in self._remembered(now)
+            if event.scope is Scope.WORLD
+            or (event.scope is Scope.ENTITY and event.target == entity)
+            or (event.scope is Scope.CELL and event.target in seen)
+        )
 
     def recall(self, tick: int, events: Sequence[EmittedEvent]) -> None:
         """Remember the durable ones of a tick that is replayed."""
@@ -135,12 +122,6 @@ class Newsroom:
         while self._past and now - self._past[0].tick > limits.GRACE_TICKS:
             self._past.popleft()
         return list(self._past)
-
-    def _cells_of(self, player: Remind) -> frozenset[int]:
-        geometry = self._geometry
-        if player.centre >= geometry.cells or player.radius_class >= len(geometry.interest):
-            return frozenset()  # of another world
-        return frozenset(geometry.interest_cells(player.centre, player.radius_class))
 
     def take(self) -> News:
         """The news for the next frame."""

@@ -18,7 +18,6 @@ tried again. Any other error is a bug or a broken journal and ends the node.
 import math
 import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -30,45 +29,39 @@ from server.cluster.seams import (
     Directory,
     Fenced,
     Journal,
-    JournalUnavailable,
-    Lease,
     LeaseLost,
 )
-from server.shard.commit import Commit, Writer
 from server.shard.host import Shard
-from server.shard.recovery import CheckpointKeeper, RecordsMissingError, Standby, recover
+from server.shard.keeper import FINISH_S, RELEASE_S, Keeper, OwnedShard
+from server.shard.recovery import RecordsMissingError, Standby, recover
 from server.shard.schedule import Pace, Schedule, Ticker
 
-__all__ = ["Node", "NodeStatistics", "OwnedShard", "own_shard", "run_node", "shard_lease_name"]
+__all__ = [
+    "Node",
+    "NodeStatistics",
+    "OwnedShard",
+    "own_shard",
+    "run_node",
+    "shard_lease_name",
+    "shard_lease_prefix",
+]
 
 _log = structlog.get_logger(__name__)
 
 
-TRY_AGAIN_S: Final = 0.5  # after the journal took nothing
-COST_SMOOTHING: Final = 1 / 32  # weight of the newest step: about the last second and a half counts
 STEPPED_S: Final = 0.25  # for the end of a tick, before a shard is handed over
-FINISH_S: Final = 10.0  # for making durable what was stepped, at the end
-RELEASE_S: Final = 2.0  # a lease that cannot be given back runs out by itself
 
 MakeShard = Callable[[int, bytes | None], Shard]
 
 
+def shard_lease_prefix(world: str) -> str:
+    """What stands before a shard's number in the name of the right to it."""
+    return f"{world}.shard."
+
+
 def shard_lease_name(world: str, shard: int) -> str:
     """The directory's name for the right to a shard."""
-    return f"{world}.shard.{shard}"
-
-
-@attrs.frozen
-class OwnedShard:
-    """A shard with what makes it ours: the lease, and the writer that its epoch allows.
-
-    `revision` is that of the newest checkpoint, 0 for none and None if it is not known.
-    """
-
-    shard: Shard
-    writer: Writer
-    lease: Lease
-    revision: int | None = 0
+    return f"{shard_lease_prefix(world)}{shard}"
 
 
 async def own_shard(
@@ -79,10 +72,12 @@ async def own_shard(
     directory: Directory,
     journal: Journal,
     ttl_s: float = math.inf,
+    owner: str = "",
     standby: Standby | None = None,
 ) -> OwnedShard | None:
     """Acquire a shard and bring it to where its journal ends; None while somebody else holds it.
 
+    The lease says who the `owner` is, for those who watch.
     `make` is given the epoch and the newest checkpoint, None if there is none. In a single process
     nobody contends, and `ttl_s` may be infinite: then a laptop that slept still owns its world.
     A `standby` that has followed the journal so far saves most of the way.
@@ -90,7 +85,7 @@ async def own_shard(
     Raises DivergenceError when the journal does not lead where it did, `Fenced` when another owner
     was faster.
     """
-    lease = await directory.acquire(shard_lease_name(world, shard), b"", ttl_s)
+    lease = await directory.acquire(shard_lease_name(world, shard), owner.encode(), ttl_s)
     if lease is None:
         return None
     try:
@@ -134,7 +129,7 @@ class Node:
         stopwatch: Callable[[], float],
     ) -> None:
         self._stopwatch = stopwatch
-        self._keepers: dict[int, _Keeper] = {}
+        self._keepers: dict[int, Keeper] = {}
         self._waiting = list(owned)
         self._background: trio.Nursery | None = None
         self._journal: Journal | None = None
@@ -151,7 +146,7 @@ class Node:
         if self._background is None or self._journal is None:
             self._waiting.append(owned)
             return
-        keeper = self._keepers[owned.shard.id] = _Keeper(owned, self._journal)
+        keeper = self._keepers[owned.shard.id] = Keeper(owned, self._journal)
         self._background.start_soon(self._keep, keeper)
 
     async def give_up(self, shard: int, *, going: Callable[[], None] | None = None) -> None:
@@ -243,7 +238,7 @@ class Node:
             stepped.set()
             on_tick(slot.tick)
 
-    async def _keep(self, keeper: "_Keeper") -> None:
+    async def _keep(self, keeper: "Keeper") -> None:
         try:
             await keeper.run(1 / self.schedule.hz)
         except* (Fenced, LeaseLost) as reasons:
@@ -252,135 +247,6 @@ class Node:
             if self._keepers.get(keeper.shard.id) is keeper:
                 del self._keepers[keeper.shard.id]
             _log.warning("shard retired", shard=keeper.shard.id, reason=str(reasons.exceptions[0]))
-
-
-class _Keeper:
-    """What runs beside the ticks of one shard."""
-
-    def __init__(self, owned: OwnedShard, journal: Journal) -> None:
-        self.shard = owned.shard
-        self.cost_s = 0.0
-        self._scope = trio.CancelScope()
-        self.retired = trio.Event()
-        self._journal = journal
-        self._writer = owned.writer
-        self._lease = owned.lease
-        self._keep = CheckpointKeeper(journal, owned.shard.id, owned.revision)
-        # Unbounded, but the shard itself stalls at limits.COMMIT_LAG_TICKS.
-        self._to_write, self._to_read = trio.open_memory_channel[Commit](math.inf)
-        self._caught_up = trio.Event()
-
-    def step(self, tick: int, dilation: int, now: float) -> None:
-        """Step the shard, unless its journal is too far behind or it is no longer ours."""
-        if self.shard.stalled or now >= self._lease.deadline or tick <= self.shard.world.tick:
-            return
-        self.shard.dilation = dilation
-        self.shard.tick(tick)
-        for commit in self.shard.take_commits():
-            self._to_write.send_nowait(commit)
-
-    def note_cost(self, cost_s: float) -> None:
-        """Note what the newest step cost."""
-        self.cost_s += (cost_s - self.cost_s) * COST_SMOOTHING
-
-    async def let_go(self) -> None:
-        """Stop writing and give the lease back."""
-        self._scope.cancel()
-        with trio.move_on_after(RELEASE_S):
-            await self._lease.release()
-
-    async def finish(self) -> None:
-        """Make durable what was stepped, and keep a checkpoint of it; not if it is retired."""
-        await self._wait_durable()
-        if not self.retired.is_set() and self.shard.config.checkpoint_every:
-            await self._keep.save(self.shard.checkpoint(), self._writer.position)
-
-    async def rest(self) -> None:
-        """Make durable what was stepped, and save nothing more."""
-        await self._wait_durable()
-        await self._keep.rest()
-
-    async def _wait_durable(self) -> None:
-        while self.shard.lag_ticks and not self.retired.is_set():
-            self._caught_up = trio.Event()
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(_first, nursery.cancel_scope, self._caught_up)
-                nursery.start_soon(_first, nursery.cancel_scope, self.retired)
-
-    async def run(self, patience_s: float) -> None:
-        """Write commits, follow the other shards and keep the lease, until cancelled."""
-        with self._scope:
-            await self._run(patience_s)
-
-    async def _run(self, patience_s: float) -> None:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._write)
-            nursery.start_soon(self._keep.run)
-            nursery.start_soon(self._renew)
-            for source in self.shard.sources:
-                nursery.start_soon(self._follow, source, patience_s)
-
-    async def _write(self) -> None:
-        checkpoints = bool(self.shard.config.checkpoint_every)
-        async for first in self._to_read:
-            for commit in await self._commit(self._with_waiting(first)):
-                if commit.checkpoint is not None:
-                    self._keep.offer(commit.checkpoint, self._writer.position)
-            if not self.shard.lag_ticks:
-                self._caught_up.set()
-            covered = self._keep.position if checkpoints else None
-            upto = self._writer.trimmable(self.shard.acknowledged, covered)
-            if upto is not None:
-                await self._trim(upto)
-
-    def _with_waiting(self, first: Commit) -> list[Commit]:
-        """All commits that wait, up to one that leaves a checkpoint: a slow disk is asked once.
-
-        The position that a checkpoint covers is then the writer's.
-        """
-        commits = [first]
-        while commits[-1].checkpoint is None:
-            try:
-                commits.append(self._to_read.receive_nowait())
-            except trio.WouldBlock:
-                break
-        return commits
-
-    async def _commit(self, commits: list[Commit]) -> list[Commit]:
-        told = False
-        while True:
-            try:
-                await self._writer.commit(commits)
-            except JournalUnavailable as error:
-                if not told:
-                    _log.error("the journal takes nothing", shard=self.shard.id, reason=str(error))
-                told = True
-                await trio.sleep(TRY_AGAIN_S)
-            else:
-                if told:
-                    _log.info("the journal goes on", shard=self.shard.id)
-                self.shard.committed(commits[-1].tick)
-                return commits
-
-    async def _trim(self, upto: int) -> None:
-        with suppress(JournalUnavailable):  # a later one forgets this much, too
-            await self._journal.trim(self.shard.id, upto)
-
-    async def _renew(self) -> None:
-        while math.isfinite(self._lease.deadline):
-            await trio.sleep(max(0.0, self._lease.deadline - trio.current_time()) / 4)
-            await self._lease.renew()
-
-    async def _follow(self, source: int, patience_s: float) -> None:
-        shard = self.shard
-        async for record in self._journal.follow(source, shard.id, shard.followed(source)):
-            while not shard.deliver(source, record.position, record.data):  # noqa: ASYNC110
-                await trio.sleep(patience_s)  # the waiting room empties at ticks, not at events
-
-
-async def _first(scope: trio.CancelScope, event: trio.Event) -> None:
-    await event.wait()
-    scope.cancel()
 
 
 def _nothing(_: int) -> None:

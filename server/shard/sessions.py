@@ -31,7 +31,8 @@ class Session:
     """One player. `generation` counts its links, `hop` the handoffs of its entity.
 
     `centre` is the cell that its interest is centred on, -1 before the first frame, and
-    `radius_class` says how far it reaches; `lost_at` is the tick at which its link was lost.
+    `radius_class` says how far it reaches; `lost_at` is the tick at which its link was lost, and
+    `silenced` whether only because its gateway was silent, which may come back with the link.
     """
 
     id: int
@@ -45,6 +46,7 @@ class Session:
     centre: int = -1
     radius_class: int = 0
     lost_at: int | None = None
+    silenced: bool = False
     inputs: InputBuffer = attrs.field(factory=InputBuffer)
 
     @property
@@ -67,15 +69,17 @@ class Session:
             self.centre,
             self.radius_class,
             waited,
+            self.silenced,
             self.inputs.to_data(),
         ]
 
     @classmethod
     def from_data(cls, data: list[Any], now: int) -> "Session":
         """The session that `to_data` described, at tick `now`."""
-        *fields, waited, inputs = data
+        *fields, waited, silenced, inputs = data
         session = cls(*fields)
         session.lost_at = None if waited is None else now - waited
+        session.silenced = silenced
         session.inputs = InputBuffer.from_data(inputs)
         return session
 
@@ -91,7 +95,7 @@ class Takeover:
 class SessionTable:
     """The sessions of one shard, in the order in which they came.
 
-    Nobody but `lose` and `resume` changes the link of a session that is in the table: whoever is
+    Nobody but `lose`, `resume` and `heard` changes the link of a session in the table: whoever is
     without one has an entry in `_deadlines`, whoever has one a gateway in `_heard` or `_unheard`.
     Entries of sessions that left or were resumed are skipped when their time comes.
     """
@@ -101,6 +105,7 @@ class SessionTable:
         self._sessions: dict[int, Session] = {}
         self._heard: dict[str, int] = {}  # when, by gateway
         self._unheard: dict[str, None] = {}  # gateways of sessions that count from the next tick on
+        self._silenced: dict[str, dict[int, None]] = {}  # sessions whose gateway is silent, by it
         self._deadlines: list[tuple[int, int]] = []  # when grace ends, and whose: a heap
         self._touched: dict[int, None] = {}  # in order, unlike a set
         self._changed: dict[int, None] = {}
@@ -134,6 +139,8 @@ class SessionTable:
         # A gateway whose session came from another shard has from now on to be heard here.
         self._unheard[session.gateway] = None
         self._await_return(session)
+        if session.silenced:
+            self._silenced.setdefault(session.gateway, {})[session.id] = None
         self.touch(session)
 
     def restore(self, session: Session) -> None:
@@ -224,8 +231,16 @@ class SessionTable:
     # --- what gateways ask -----------------------------------------------------------------------
 
     def heard(self, sender: str, now: int) -> None:
-        """Note that a gateway lives."""
+        """Note that a gateway lives; if it was silent, its links are what they were.
+
+        Those that it lost meanwhile it goes on to report.
+        """
         self._heard[sender] = now
+        for number in self._silenced.pop(sender, ()):
+            session = self._sessions.get(number)
+            if session is not None and session.gateway == sender and session.silenced:
+                session.lost_at, session.silenced = None, False
+                self.touch(session)
 
     def join(self, session: int, sender: str, token_hash: bytes, name: str) -> Session | Refused:
         """A new session, the same one if it was asked for before, or why not."""
@@ -268,7 +283,7 @@ class SessionTable:
         found.gateway = sender
         self._unheard[sender] = None
         found.generation += 1
-        found.lost_at = None
+        found.lost_at, found.silenced = None, False
         self.touch(found)
         return Takeover(found, replaced)
 
@@ -276,7 +291,7 @@ class SessionTable:
 
     def lose(self, session: Session, now: int) -> None:
         """Note that a session's link was lost at `now`; its grace begins."""
-        session.lost_at = now
+        session.lost_at, session.silenced = now, False
         self._await_return(session)
         self.touch(session)
 
@@ -315,3 +330,5 @@ class SessionTable:
         for session in self._sessions.values():
             if session.gateway in silent and session.linked:
                 self.lose(session, now)
+                session.silenced = True
+                self._silenced.setdefault(session.gateway, {})[session.id] = None

@@ -104,14 +104,14 @@ async def test_bots_that_are_all_thrown_out_say_why(still_server):
 @pytest.mark.parametrize(
     ("call", "complaint"),
     [
-        (lambda: cli.bots(url="http://example.org"), "does not begin with ws://"),
+        (lambda: cli.bots(url=("http://example.org",)), "does not begin with ws://"),
         (lambda: cli.bots(count=0), "count: 0"),
         (lambda: cli.bots(joins_per_s=0), "joins-per-s"),
         (lambda: cli.bots(link="bad"), "'bad' is no link; there are clean, good, average, poor"),
-        (lambda: cli.watch(url="here"), "'here' does"),
+        (lambda: cli.watch(url=("here",)), "'here' does"),
         (lambda: cli.watch(frames_per_s=0), "frames-per-s"),
         (cli.watch, "--once prints one picture"),
-        (lambda: cli.play(url="sea"), "'sea' does not begin"),
+        (lambda: cli.play(url=("sea",)), "'sea' does not begin"),
         (lambda: cli.play(size="big"), "'big' is not like 1024x640"),
         (lambda: cli.play(size="10x10"), "size: 10x10 is not within"),
         (lambda: cli.play(screenshot=Path("sea.gif")), "does not end in .png"),
@@ -139,7 +139,26 @@ def test_without_pygame_one_is_told_what_to_install(monkeypatch, capsys):
 def test_no_server_is_one_clear_line(monkeypatch, capsys):
     monkeypatch.setattr("client_demo.limits.BACKOFF_S_FIRST", 0.01)
     with pytest.raises(SystemExit):
-        cli.bots(url="ws://127.0.0.1:9", count=1, json=True)
+        cli.bots(url=("ws://127.0.0.1:9",), count=1, json=True)
     captured = capsys.readouterr()
     assert "cannot reach 127.0.0.1:9" in captured.err
     assert captured.out == "" or all(json.loads(line) for line in captured.out.splitlines())
+
+
+async def test_a_crowd_that_lost_one_still_reports(still_server):
+    async with still_server() as server, trio.open_nursery() as nursery:
+        finals = []
+
+        async def play() -> None:
+            options = BotOptions(url=server.url, count=3, seconds=2.0)
+            finals.append(await run_bots(options, lambda _: None))
+
+        nursery.start_soon(play)
+        with trio.fail_after(10):
+            while len(server.links) < 3:  # noqa: ASYNC110 - sockets have no event for it
+                await trio.sleep(0.01)
+        await trio.sleep(0.2)
+        server.links[0].close(CloseCode.KICKED, "not you")
+    assert finals[0]["final"]
+    assert finals[0]["clients"] == 2
+    assert finals[0]["ended"] == {"not you": 1}

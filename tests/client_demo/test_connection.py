@@ -176,3 +176,56 @@ async def test_leaving_interrupts_a_pause_before_coming_back(still_server, monke
         async with still_server() as server, joined(server) as connection:
             connection.drop()
             await until(lambda: not connection.open, "the link is lost")
+
+
+async def test_a_link_that_ends_before_the_welcome_is_made_again(still_server):
+    async with still_server() as server:
+        server.deaf = True
+        async with trio.open_nursery() as nursery:
+            connection = Connection(server.url, lambda: Client("ann"))
+            nursery.start_soon(connection.run)
+            await until(lambda: server.of(Hello), "no hello was heard")
+            server.deaf = False
+            server.links[0].close(CloseCode.RESTART, "later")
+            with trio.fail_after(10):
+                await connection.wait_welcomed()
+            await connection.leave()
+        assert len(server.of(Hello)) == 2
+
+
+async def test_a_client_that_knows_two_gateways_goes_to_the_other_one(still_server):
+    async with still_server() as one, still_server() as other:
+        async with trio.open_nursery() as nursery:
+            options = LinkOptions(more_urls=(other.url,))
+            connection = Connection(one.url, lambda: Client("ann"), options)
+            nursery.start_soon(connection.run)
+            with trio.fail_after(10):
+                await connection.wait_welcomed()
+                token = connection.client.welcome.token
+                one.links[0].close(CloseCode.RESTART, "elsewhere, please")
+                await until(lambda: connection.open and other.links, "it did not go elsewhere")
+            assert [hello.resume for hello in other.of(Hello)] == [token]
+            await connection.leave()
+        assert len(one.links) == len(other.links) == 1
+
+
+async def test_who_was_too_slow_comes_back_once_in_a_row(still_server):
+    async with still_server() as server:
+        connection = Connection(server.url, lambda: Client("ann"))
+        async with trio.open_nursery() as nursery:
+
+            async def play() -> None:
+                with pytest.raises(ConnectionEndedError, match="too slow") as caught:
+                    await connection.run()
+                assert caught.value.code == CloseCode.POLICY
+
+            nursery.start_soon(play)
+            with trio.fail_after(10):
+                await connection.wait_welcomed()
+            for links, code in enumerate(
+                [CloseCode.POLICY, CloseCode.RESTART, CloseCode.POLICY], 1
+            ):
+                server.links[-1].close(code, "too slow")
+                await until(lambda n=links: len(server.links) > n and connection.open, "not back")
+            server.links[-1].close(CloseCode.POLICY, "too slow")
+        assert connection.statistics().resumes == 3

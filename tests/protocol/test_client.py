@@ -211,6 +211,20 @@ def test_a_resume_does_not_blink(desk, client):
     assert client.timeline.shown >= shown, "time went back"
 
 
+def test_how_late_repeated_inputs_come_does_not_delay_the_next(desk, client):
+    desk.snapshot()
+    client.send_input("Steer", {"dx": 0.0, "note": ""}, desk.now)
+    hello = client.reconnect()
+    desk.now += 3
+    desk.open(hello)
+    desk.listen()
+    desk.snapshot(applied=1, margin=-58)
+    desk.snapshot()
+    client.send_input("Steer", {"dx": 1.0, "note": ""}, desk.now)
+    (newest,) = [m for m in desk.listen() if isinstance(m, messages.Input)]
+    assert newest.tick - client.server_tick(desk.now) < 15, "it would take effect in seconds"
+
+
 def test_another_session_begins_anew(desk, client):
     desk.snapshot()
     client.send_input("Steer", {"dx": 0.0, "note": ""}, desk.now)

@@ -31,7 +31,10 @@ def run(*arguments: str, timeout: float = 60, **more: object) -> subprocess.Comp
     )
 
 
-@pytest.mark.parametrize("command", ["serve", "record", "replay", "demo", "bots", "watch", "play"])
+@pytest.mark.parametrize(
+    "command",
+    ["serve", "record", "replay", "demo", "up", "node", "gateway", "bots", "watch", "play"],
+)
 def test_every_command_explains_itself(command: str) -> None:
     result = run(command, "--help")
     assert result.returncode == 0

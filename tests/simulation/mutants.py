@@ -24,12 +24,12 @@ from server.shard.commit import Writer
 from server.shard.desk import Desk
 from server.shard.handoff import Handoff
 from server.shard.inputs import InputBuffer
+from server.shard.keeper import Keeper
 from server.shard.newsroom import Newsroom
 from server.shard.outbox import read_parcel
 from server.shard.post import Post
 from server.shard.recall import Recall
 from server.shard.recovery import Rebuilding
-from server.shard.service import _Keeper
 from server.shard.sessions import SessionTable, Takeover
 from server.store.journal import StoreJournal, _Stream
 
@@ -112,15 +112,15 @@ _plant(
 )
 
 
-async def _trim_ahead(self: _Keeper, upto: int) -> None:
+async def _trim_ahead(self: Keeper, upto: int) -> None:
     await _trim(self, self._writer.position)
 
 
-_trim = _Keeper._trim
+_trim = Keeper._trim
 _plant(
     "trimmed ahead of the checkpoint",
     "the journal forgets what no checkpoint has yet",
-    (_Keeper, "_trim", _trim_ahead),
+    (Keeper, "_trim", _trim_ahead),
 )
 
 
@@ -298,15 +298,15 @@ _plant(
 # --- ownership -----------------------------------------------------------------------------------
 
 
-def _step_anyway(self: _Keeper, tick: int, dilation: int, now: float) -> None:
+def _step_anyway(self: Keeper, tick: int, dilation: int, now: float) -> None:
     _step(self, tick, dilation, -math.inf)
 
 
-_step = _Keeper.step
+_step = Keeper.step
 _plant(
     "lease not checked",
     "a shard whose lease has run out is stepped until somebody says no",
-    (_Keeper, "step", _step_anyway),
+    (Keeper, "step", _step_anyway),
 )
 
 

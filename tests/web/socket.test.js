@@ -175,6 +175,27 @@ test("a session that is gone begins anew, with another client", () => {
   assert.equal(socket.phase, Phase.PLAYING);
 });
 
+test("a link that ends before the welcome is made again", () => {
+  const { world, socket } = opened();
+  world.accept();
+  world.end(1012, "restart");
+  world.pass(10);
+  world.accept();
+  world.tell(WELCOME);
+  assert.equal(socket.phase, Phase.PLAYING);
+});
+
+test("who was too slow comes back, once in a row", () => {
+  const { world, socket } = playing();
+  world.end(1008, "too slow");
+  world.pass(10);
+  world.accept();
+  world.tell(WELCOME);
+  assert.equal(socket.phase, Phase.PLAYING);
+  world.end(1008, "too slow");
+  assert.equal(socket.phase, Phase.ENDED);
+});
+
 test("a server that says goodbye and is gone cannot be reached, which is what one is told", () => {
   const { world, socket } = playing();
   world.tell(encode([20, 1012, "the server is shutting down", 2]));

@@ -58,6 +58,7 @@ export class Client {
   #acked = 0;
   #ackedSeq = 0;
   #lost = 0;
+  #resent = 0;
   #heard = new Heard();
   #ackDue = 0;
   #pingDue = 0;
@@ -116,8 +117,10 @@ export class Client {
 
   // --- the link's life -----------------------------------------------------------------------------
 
-  /** The hello: the first message on a new link. @returns {Uint8Array} */
+  /** The hello: the first message on a link, also after one that ended without a welcome. @returns {Uint8Array} */
   start() {
+    this.#connection = new Connection();
+    this.#out = [];
     return this.#connection.send(this.#hello);
   }
 
@@ -383,7 +386,7 @@ export class Client {
     this.#foreseen = { entity: 0, kind: 0 };
     this.#pacer = new InputPacer(hz);
     this.#unacknowledged = [];
-    this.#seq = this.#ackedSeq = 0;
+    this.#seq = this.#ackedSeq = this.#resent = 0;
     this.#heard = new Heard();
   }
 
@@ -391,6 +394,7 @@ export class Client {
   #goOn() {
     this.timeline.restart();
     this.playback?.restart();
+    this.#resent = this.#seq;
     for (const entry of this.#unacknowledged) this.#say({ ...entry, ack: 0 });
   }
 
@@ -411,7 +415,8 @@ export class Client {
   #takeReport({ applied, margin }, now) {
     if (applied > this.#ackedSeq) {
       this.#ackedSeq = applied;
-      this.#pacer.report(margin, now, this.#roundTrip.seconds);
+      // How late a repeated one came says nothing of this link.
+      if (applied > this.#resent) this.#pacer.report(margin, now, this.#roundTrip.seconds);
     } else if (applied < this.#ackedSeq) {
       // Whoever simulates has lost what was not durable.
       this.#lost += this.#ackedSeq - applied;

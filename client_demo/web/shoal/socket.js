@@ -58,6 +58,7 @@ export class Socket {
   #open = false;
   #heard = false; // something, on this link
   #failures = 0;
+  #lastCode = 0;
   /** @type {ConditionedLink | null} */
   #link = null;
   #down = []; // {arrives, data}, ascending: on their way here, and below to the server
@@ -221,10 +222,11 @@ export class Socket {
     if (code === CloseCode.AUTH && welcome !== null) {
       this.client = this.#makeClient(); // the session is gone for good
       this.rejoins += 1;
-    } else if (FINAL.has(code)) {
+    } else if (FINAL.has(code) && !this.#mayResumeAfter(code)) {
       this.#stop(Phase.ENDED, goodbye?.reason || reason || `closed with code ${code}`);
       return;
     }
+    this.#lastCode = code;
     this.#failures = this.#heard ? 1 : this.#failures + 1;
     const otherwise = this.#heard ? "the connection was lost" : "the server cannot be reached";
     const said = this.#heard ? goodbye : null; // else it was said on another link
@@ -233,6 +235,12 @@ export class Socket {
     const pause = this.#pauseS(said);
     this.retryAt = this.#browser.now() + pause;
     this.#retry = this.#browser.setTimeout(() => this.#connect(), pause * 1000);
+  }
+
+  /** Who was too slow to read may come back, once in a row: a laptop may have slept. */
+  #mayResumeAfter(code) {
+    const wasSlow = code === CloseCode.POLICY && this.client.welcome !== null;
+    return wasSlow && this.#lastCode !== CloseCode.POLICY;
   }
 
   #pauseS(goodbye) {

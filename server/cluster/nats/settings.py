@@ -16,6 +16,8 @@ from server.settings import SettingsError
 
 __all__ = ["EngineSettings"]
 
+_URLS_DEFAULT = ("nats://127.0.0.1:4222",)
+
 
 def _setting(name: str, text: str) -> Parameter:
     return Parameter(name=f"--{name}", help=text)
@@ -31,7 +33,7 @@ class EngineSettings:
         _setting(
             "engine", "Address of a nats-server, for instance nats://10.0.0.1:4222 or tls://…"
         ),
-    ] = ("nats://127.0.0.1:4222",)
+    ] = _URLS_DEFAULT
     credentials: Annotated[
         Path | None, _setting("engine-credentials", "File with a user's JWT and seed (.creds).")
     ] = None
@@ -84,6 +86,11 @@ class EngineSettings:
             raise SettingsError(f"engine-replicas: {self.replicas} is not 1, 3 or 5")
         if not 0 <= self.wait_s <= 3600:
             raise SettingsError(f"engine-wait-s: {self.wait_s} is not within 0 to 3600")
+
+    @property
+    def given(self) -> bool:
+        """Whether somebody named an engine; `shoal up` starts one of its own otherwise."""
+        return self.urls is not _URLS_DEFAULT
 
     @property
     def tls(self) -> bool:

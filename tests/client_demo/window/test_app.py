@@ -202,7 +202,7 @@ async def test_a_display_that_cannot_be_used_is_an_error_that_says_so(monkeypatc
 
 def test_no_server_is_one_clear_line(capsys):
     with pytest.raises(SystemExit) as caught:
-        cli.play(url="ws://127.0.0.1:9")
+        cli.play(url=("ws://127.0.0.1:9",))
     assert caught.value.code == 1
     error = capsys.readouterr().err
     assert "cannot reach 127.0.0.1:9" in error

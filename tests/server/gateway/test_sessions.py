@@ -146,6 +146,20 @@ def test_the_new_token_is_confirmed_by_the_first_message(world) -> None:
     assert confirms == [mail.Confirm(client.session, 2)]
 
 
+def test_a_new_owner_is_told_that_the_token_was_confirmed(world) -> None:
+    """The one before may have let the session go before it heard so."""
+    client = world.join("ann", 100, 100)
+    back = world.resume(client)
+    world.tick()
+    world.grant(world.resumes[-1])
+    world.tick(3)
+    hand_over(world, back)
+    world.tick(2)
+    confirms = [i for i in world.shards[1].items if isinstance(i, mail.Confirm)]
+    assert confirms
+    assert set(confirms) == {mail.Confirm(client.session, 2)}
+
+
 def test_the_old_link_is_closed_when_the_session_goes_on_elsewhere(world) -> None:
     client = world.join("ann", 100, 100)
     back = world.resume(client)

@@ -17,10 +17,10 @@ u64 = st.integers(0, 2**64 - 1)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("session", "entity", "tick", "view", "since"), u64),
     **dict.fromkeys(("generation", "hop", "seq", "applied", "shard", "kind", "code"), u32),
-    **dict.fromkeys(("centre", "radius_class"), u32),
     **dict.fromkeys(("token", "token_hash", "next_hash", "frame"), st.binary(max_size=64)),
     **dict.fromkeys(("name", "reason"), st.text(max_size=50)),
     "cells": st.lists(u32, max_size=5).map(tuple),
+    "told": st.lists(st.tuples(u64, st.binary())).map(tuple),
     "values": st.lists(st.integers(-5, 2**63) | st.text(max_size=9), max_size=8).map(tuple),
 }
 items = st.one_of(

@@ -113,6 +113,39 @@ def test_a_silent_gateway_counts_as_gone() -> None:
     assert table.expire(now + 10) == [session]
 
 
+def test_a_gateway_that_is_heard_again_has_its_links() -> None:
+    table = SessionTable(grace_ticks=10)
+    session, lost = joined(table), joined(table, session=8)
+    table.lose(lost, 1)
+    now = 2 + limits.GATEWAY_SILENCE_TICKS
+    table.heard("g1", 1)
+    table.expire(5)
+    table.expire(now)
+    assert not session.linked
+    table.take_touched()
+    table.heard("g1", now + 5)
+    assert session.linked, "it was cut off, and did not end"
+    assert table.take_touched() == [session], "and that survives a crash"
+    assert table.expire(now + 10) == []
+
+
+def test_a_session_takes_with_it_that_its_gateway_is_silent() -> None:
+    table = SessionTable(grace_ticks=10)
+    session = joined(table)
+    table.heard("g1", 1)
+    now = 2 + limits.GATEWAY_SILENCE_TICKS
+    table.expire(now)
+    heir = SessionTable(grace_ticks=10)
+    moved = Session.from_data(session.to_data(now), now)
+    heir.insert(moved)
+    heir.heard("g1", now + 3)
+    assert moved.linked
+    moved.lost_at = None
+    heir.lose(moved, now + 4)
+    heir.heard("g1", now + 5)
+    assert not moved.linked, "a link that its gateway has lost does not come back so"
+
+
 def test_a_session_that_comes_without_a_link_has_the_rest_of_its_grace() -> None:
     session = joined(SessionTable())
     table = SessionTable(grace_ticks=10)

@@ -3,11 +3,13 @@
 import hashlib
 from typing import Any
 
-from protocol.frame import FrameEvent, Scope
-from server.shard.mail import Confirm, Input, Join, Mail, Resume, resume_subject
+from protocol import cbor
+from server.shard.mail import Input, Join, Remind, Reminded
+from sim.engine import EmittedEvent
 
 ANN, BOB = 77, 78
 FIRE = 1
+MEDAL = 1
 
 
 def digest(token: bytes) -> bytes:
@@ -31,22 +33,15 @@ def fire(cluster: Any, number: int) -> None:
     cluster.tick()
 
 
-def come_back(cluster: Any, number: int, token: bytes, following: bytes) -> None:
-    mail = Mail("g1", (Resume(number, token, digest(following)),))
-    cluster.bus.publish(resume_subject("w"), mail.encode())
+def remind(cluster: Any, shard: int, session: int, entity: int, *cells: int) -> Reminded:
+    """Ask a shard what it remembers for a player, as the gateway of its new link does."""
+    cluster.send(shard, Remind(session, 2, entity, cells))
     cluster.tick()
-    shard, session = session_of(cluster, number)
-    cluster.send(shard.id, Confirm(number, session.generation))
-
-
-def told(cluster: Any, entity: int) -> list[FrameEvent]:
-    """What the newest frames tell the player of an entity."""
-    return [
-        event
-        for frame in cluster.watcher.latest.values()
-        for event in frame.events
-        if event.scope is Scope.ENTITY and event.target == entity
-    ]
+    cluster.watcher.follow()
+    (answer,) = [item for item in cluster.watcher.mail if isinstance(item, Reminded)]
+    cluster.watcher.mail.clear()
+    assert (answer.session, answer.generation, answer.shard) == (session, 2, shard)
+    return answer
 
 
 def settled(cluster: Any) -> int:
@@ -66,26 +61,38 @@ def test_also_by_shards_that_do_not_own_its_avatar(cluster: Any) -> None:
     fire(cluster, BOB)
     happened = cluster.now
     cluster.tick()
-    cluster.watcher.follow()
-    come_back(cluster, ANN, b"one", b"two")
-    for _ in range(3):
-        cluster.tick()
-        cluster.watcher.follow()
-        if told(cluster, ann):
-            break
-    (event,) = told(cluster, ann)
-    assert (event.tick, event.shard) == (happened, 1)
+    for _ in range(2):
+        ((tick, item),) = remind(cluster, 1, ANN, ann).told
+        assert (tick, cbor.loads(item)) == (happened, [MEDAL, 1]), "as often as it asks"
+    assert remind(cluster, 0, ANN, ann).told == (), "nothing happened there"
 
 
-def test_what_the_same_frame_tells_for_the_first_time_is_not_told_again(cluster: Any) -> None:
+def test_what_is_not_durable_yet_is_left_to_the_frames(cluster: Any) -> None:
     ann = settled(cluster)
-    cluster.order = lambda shards: shards[::-1]  # shard 1 hears of her return a tick later
-    come_back(cluster, ANN, b"one", b"two")
     cluster.slow_journal = True
     fire(cluster, BOB)
+    assert remind(cluster, 1, ANN, ann).told == ()
     cluster.write()
-    cluster.tick()
-    cluster.watcher.follow()
-    frame = cluster.watcher.latest[1]
-    assert [event.scope for event in frame.events if event.kind == 1] == [Scope.WORLD]
-    assert told(cluster, ann) == [], "the two would look like twins"
+    assert len(remind(cluster, 1, ANN, ann).told) == 1
+
+
+def test_what_concerned_others_is_not_told(cluster: Any) -> None:
+    settled(cluster)
+    news = cluster.shards[1]._newsroom
+    place = cluster.geometry.cell_of(400.0, 100.0)
+    events = [
+        EmittedEvent(MEDAL, (1,), None, 7),
+        EmittedEvent(MEDAL, (2,), None, 8),
+        EmittedEvent(MEDAL, (3,), (400.0, 100.0), None),
+        EmittedEvent(MEDAL, (4,), None, None),
+    ]
+    news.report(cluster.now, events, None)
+    news.durable(cluster.now)
+
+    def numbers(entity: int, *cells: int) -> list[int]:
+        told = remind(cluster, 1, ANN, entity, *cells).told
+        return [cbor.loads(item)[1] for _, item in told]
+
+    assert numbers(7) == [1, 4]
+    assert numbers(8, place) == [2, 3, 4]
+    assert numbers(9, place + 1) == [4]
