@@ -23,7 +23,7 @@ from benchmarks.interest.children import Child, ChildFailedError
 __all__ = ["Cluster", "EngineMissingError", "free_port", "listens"]
 
 WORLD: Final = "bench"
-_START_S: Final = 30.0
+_START_S: Final = 90.0
 _END_S: Final = 10.0
 
 
@@ -47,25 +47,33 @@ class Role(Child):
 class Cluster:
     """Starts processes of one world; all of them end with `running`."""
 
-    def __init__(self, game: str, shards: str, stack: ExitStack, *options: str) -> None:
-        self.game = game
-        self.shards = shards
-        self.engine_port = free_port()
-        self.engine_url = f"nats://127.0.0.1:{self.engine_port}"
-        self._options = options
+    def __init__(self, game: str, shards: str, stack: ExitStack) -> None:
+        self._game = game
+        self._shards = shards
         self._stack = stack
+        self._engine_port = free_port()
+        self.engine_url = f"nats://127.0.0.1:{self._engine_port}"
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="shoal-bench-"))
         self.engine = self._start_engine(Path(folder))
 
     @classmethod
     @contextmanager
-    def running(cls, game: str, shards: str, *options: str) -> Iterator["Cluster"]:
+    def running(cls, game: str, shards: str) -> Iterator["Cluster"]:
         """An engine for the world of `game`, on which processes can be started.
 
-        `options` are flags for nodes and gateways. Raises EngineMissingError.
+        Raises EngineMissingError.
         """
         with ExitStack() as stack:
-            yield cls(game, shards, stack, *options)
+            yield cls(game, shards, stack)
+
+    @staticmethod
+    @contextmanager
+    def alone(game: str, shards: str) -> Iterator[tuple[Child, int]]:
+        """The whole world as one process, and its port."""
+        port = free_port()
+        with Role.running(_command("serve", game, shards, *_admitting(port)), None) as child:
+            _wait_listens(port, child)
+            yield child, port
 
     def node(self, name: str) -> Child:
         """Start a node."""
@@ -74,31 +82,36 @@ class Cluster:
     def gateway(self) -> tuple[Child, int]:
         """Start a gateway and wait until it listens; it, and its port."""
         port = free_port()
-        child = self._start(
-            *("gateway", "--port", str(port), "--clients-max", "20000"),
-            *("--clients-per-address-max", "20000"),
-        )
+        child = self._start("gateway", *_admitting(port))
         _wait_listens(port, child)
         return child, port
 
     def _start(self, role: str, *flags: str) -> Child:
-        code = "from server.cli import main; main()"
-        settings = ["--engine", self.engine_url, "--world", WORLD, "--shards", self.shards]
-        argv = [sys.executable, "-c", code, role, self.game, *settings]
-        quiet = () if "--log-level" in flags else ("--log-level", "warning")
-        return self._run([*argv, *quiet, *flags, *self._options])
+        flags = ("--engine", self.engine_url, *flags)
+        return self._run(_command(role, self._game, self._shards, *flags))
 
     def _start_engine(self, folder: Path) -> Child:
         program = shutil.which("nats-server") or shutil.which("nats-server", path="/usr/sbin")
         if program is None:
             raise EngineMissingError("there is no nats-server on this machine")
-        where = ["-a", "127.0.0.1", "-p", str(self.engine_port), "-sd", str(folder)]
+        where = ["-a", "127.0.0.1", "-p", str(self._engine_port), "-sd", str(folder)]
         child = self._run([program, "-js", *where])
-        _wait_listens(self.engine_port, child)
+        _wait_listens(self._engine_port, child)
         return child
 
     def _run(self, argv: list[str]) -> Child:
         return self._stack.enter_context(Role.running(argv, None))
+
+
+def _command(role: str, game: str, shards: str, *flags: str) -> list[str]:
+    code = "from server.cli import main; main()"
+    world = ["--world", WORLD, "--shards", shards, "--log-level", "warning"]
+    return [sys.executable, "-c", code, role, game, *world, *flags]
+
+
+def _admitting(port: int) -> list[str]:
+    most = "20000"
+    return ["--port", str(port), "--clients-max", most, "--clients-per-address-max", most]
 
 
 def free_port() -> int:

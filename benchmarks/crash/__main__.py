@@ -48,9 +48,9 @@ _EARLY_S: Final = (0.1, 2.5)  # after a restart, for kills that do not wait for 
 _EARLY_SHARE: Final = 0.25
 _START_S: Final = 30.0
 _FIRST_PLAY_S: Final = 4.0
-_TELL_S: Final = 3.0  # after everybody has come back for the last time
+_TELL_S: Final = 5.0  # after everybody has come back for the last time
 _QUIET_S: Final = 6.0  # until all pearls have burst
-_TELL_TICKS: Final = 20  # what is younger at the end may not have been told
+_TELL_TICKS: Final = 60  # what is younger at the end may not have been told
 
 
 @attrs.frozen(kw_only=True)
@@ -96,7 +96,8 @@ class Trial:
         self._witnesses: dict[int, Witness] = {}
         self._archive = Archive(folder / "store", folder / "archive")
         self._ends: list[int] = []  # of the log at each kill that was not judged yet
-        self._recovered_s: list[float] = []
+        self._recovered_s: list[float] = []  # until the last one was back
+        self._back_s: list[float] = []  # until each one was
         self._early = 0
         self._serving_s: list[float] = []
         self._newest_seen: list[int] = []
@@ -148,6 +149,7 @@ class Trial:
         self._check_back(answer)
         took_s = answer["at"][-1] - self._killed_at
         self._recovered_s.append(took_s)
+        self._back_s += [at - self._killed_at for at in answer["at"]]
         self._listen()
         self._serving_s.append(self._serving_clock - self._killed_clock)
         self._read_on()
@@ -241,6 +243,7 @@ class Trial:
             "inputs_applied_twice": verdict.inputs_applied_twice,
             "recover_s_max": round(max(self._recovered_s), 2),
             "recover_s_p50": round(statistics.median(self._recovered_s), 2),
+            "back_s_p50": round(statistics.median(self._back_s), 2),
             "serving_s_max": round(max(self._serving_s), 2),
             "serving_s_p50": round(statistics.median(self._serving_s), 2),
             "motion_lost_ticks_max": max(self._motion_lost),

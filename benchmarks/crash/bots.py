@@ -50,7 +50,6 @@ class Bot:
         self.changed_identity = 0
         self.joined_tick = 0
         self.back_at: float | None = None
-        self.open_at: float | None = None
         self.ended: str | None = None
         self._chance = random.Random(f"{seed}/{number}")  # noqa: S311 - to be repeated
         self._nonce = 0
@@ -59,7 +58,7 @@ class Bot:
 
     def lost(self) -> None:
         """The server was killed: what was asked for before proves nothing."""
-        self.back_at = self.open_at = None
+        self.back_at = None
         self._needed = self._nonce + 1
         self._lay_at = 0.0
 
@@ -95,7 +94,6 @@ class Bot:
             client = self.connection.client
             self._look(client)
             if self.connection.open and client.ready:
-                self.open_at = self.open_at or time.monotonic()
                 self._act(client, trio.current_time())
 
     def _look(self, client: Client) -> None:
@@ -169,7 +167,6 @@ class Crowd:
             "missing": [bot.condition() for bot in self._bots if bot.back_at is None],
             "ended": {bot.number: bot.ended for bot in self._bots if bot.ended},
             "at": sorted(at),
-            "open_at": sorted(bot.open_at or 0.0 for bot in self._bots),
         }
 
     async def _wait_open(self) -> dict[str, Any]:

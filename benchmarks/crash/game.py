@@ -20,7 +20,7 @@ __all__ = ["Bell", "Diver", "Fish", "Pearl", "game"]
 SIZE: Final = 640.0
 FISH: Final = 15  # of each shard
 FISH_SPEED: Final = 30.0
-TOLL_STEPS: Final = 40  # a bell tolls so often
+TOLL_STEPS: Final = 100  # a bell tolls so often
 PEARL_STEPS: Final = 80  # a pearl lasts so long
 TAG_REACH: Final = 40.0
 

@@ -39,7 +39,7 @@ EYES: Final = 4
 WATCHING: Final = 1
 WARM_S: Final = 3.0
 BETWEEN_S: Final = 2.0
-PATIENCE_S: Final = 60.0
+PATIENCE_S: Final = 120.0
 _GAME: Final = "benchmarks.migration.world:game"
 _SHARDS: Final = "1x1"
 

@@ -17,7 +17,7 @@ from protocol.frame import Frame
 from protocol.schema import Schema
 from server.cluster.nats.engine import Engine
 from server.cluster.seams import Subscription
-from server.placement.coordinator import BEACON_S, TTL_S
+from server.placement.coordinator import BEACON_S
 from server.placement.plan import Plan
 from server.placement.words import COORDINATOR, Beacon, beacon_subject
 from server.roles.world import founding_of
@@ -28,6 +28,7 @@ from sim import Game
 __all__ = ["SHARD", "Change", "Mover", "missed"]
 
 SHARD: Final = 0
+LEASE_S: Final = 15.0  # nobody is to follow it, however busy the machine is
 
 
 @attrs.frozen
@@ -70,7 +71,7 @@ class Mover:
         """Coordinate until cancelled; at first shards belong to these `homes`."""
         self._plan = Plan(1, homes)
         frames = self._engine.bus.subscribe(frame_subject(WORLD, SHARD), buffer=4096)
-        lease = await self._engine.directory.acquire(f"{WORLD}.{COORDINATOR}", b"mover", TTL_S)
+        lease = await self._engine.directory.acquire(f"{WORLD}.{COORDINATOR}", b"mover", LEASE_S)
         assert lease is not None, "nobody else is there yet"
         self._epoch = lease.epoch
         async with trio.open_nursery() as nursery:

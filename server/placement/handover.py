@@ -85,8 +85,8 @@ class Handovers:
         return self._let_go.setdefault(shard, trio.Event())
 
     def tell_ready(self, shard: int, standby: Standby | None) -> None:
-        """We wait for a shard, and whether with one that has followed it exactly."""
-        if standby is None or not standby.exact:
+        """We wait for a shard, perhaps with one that has followed it."""
+        if standby is None:
             self._tell(shard, Stage.BEHIND)
         else:
             self._standbys[shard] = standby

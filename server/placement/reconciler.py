@@ -199,6 +199,7 @@ class Reconciler:
     async def _wait_owned(self, shard: int) -> OwnedShard | None:
         """The shard, as soon as its lease can be had; None if it is placed elsewhere by then."""
         standby: Standby | None = None
+        behind = False
         owned: OwnedShard | None = None
         try:
             while self._is_mine(shard):
@@ -215,7 +216,9 @@ class Reconciler:
                 )
                 if owned is not None:
                     return owned
-                standby = await self._stand_by(shard, standby)
+                if not behind:
+                    standby = await self._stand_by(shard, standby)
+                    behind = standby is None
                 self._handovers.tell_ready(shard, standby)
                 with trio.move_on_after(TRY_AGAIN_S):
                     await let_go.wait()
@@ -225,7 +228,10 @@ class Reconciler:
                 standby.close()
 
     async def _stand_by(self, shard: int, standby: Standby | None) -> Standby | None:
-        """One that has followed the shard's journal so far; None if that cannot be done."""
+        """One that has followed the shard's journal so far; None if that cannot be done exactly.
+
+        Then a checkpoint is better, which its owner keeps when it gives the shard up.
+        """
         made = standby or Standby(partial(self._make(shard), 0), shard, self._journal)
         try:
             if standby is None:
@@ -234,6 +240,9 @@ class Reconciler:
                 await made.follow()
         except (JournalError, EngineError, ValueError) as error:
             _log.warning("shard cannot be followed", shard=shard, reason=str(error))
+            made.close()
+            return None
+        if not made.exact:  # the records are of other code
             made.close()
             return None
         made.skip_mail()

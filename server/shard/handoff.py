@@ -87,10 +87,15 @@ class Handoff:
             if held is not None:
                 self._sessions.remove(held[0])
 
-    def release(self, durable_tick: int) -> tuple[list[GuestBatch], list[Departure]]:
-        """The guests that were cut at `durable_tick` or before, and those of them with sessions."""
+    def release(self, durable_tick: int) -> tuple[list[GuestBatch], list[tuple[int, int]]]:
+        """The guests that were cut at `durable_tick` or before; (session, to) of the players."""
         ticks = [tick for tick in self._players if tick <= durable_tick]
-        players = [departure for tick in ticks for departure in self._players.pop(tick)]
+        players = [
+            (departure.session.id, departure.to)
+            for tick in ticks
+            for departure in self._players.pop(tick)
+            if departure.session is not None
+        ]
         return self.guests.release(durable_tick), players
 
     def guest_sessions(self) -> list[Session]:

@@ -234,11 +234,9 @@ class Shard:
     def _publish(self, tick: int, asked: Asked) -> list[Export]:
         exports = [self.world.export(kind) for kind in self._kinds]
         released, players = self._handoff.release(self._durability.durable_tick)
-        for departure in players:
-            assert departure.session is not None
-            self._newsroom.handed(departure.session.id, departure.to)
-        guests = self._handoff.guests
-        self._replication.write(tick, self.world.step, exports, guests, released)
+        for session, to in players:
+            self._newsroom.handed(session, to)
+        self._replication.write(tick, self.world.step, exports, self._handoff.guests, released)
         self._players.follow(exports)
         leaving = self._handoff.guest_sessions()
         frame = self._framer.frame(leaving, self._newsroom.take(), self.dilation)
@@ -397,6 +395,6 @@ class Shard:
             desk=self._desk.statistics(),
         )
 
-    def _ask(self, shard: int, question: Resync) -> None:
-        mail = Mail(shard_sender(self.id), (question,))
+    def _ask(self, shard: int, *questions: Resync | Remind) -> None:
+        mail = Mail(shard_sender(self.id), questions)
         self._bus.publish(inbox_subject(self.config.world, shard), mail.encode())
