@@ -16,7 +16,7 @@ import outcome
 import trio
 
 from server.cluster.directory import MemoryDirectory
-from server.store.errors import StoreBroken
+from server.store.errors import StoreBroken, StoreDamaged
 from server.store.journal import StoreJournal
 from server.testing.disk import SimulatedDisk
 from tests.simulation.history import History
@@ -114,9 +114,13 @@ class Engine:
 
     async def _open(self) -> None:
         self.lives += 1
-        journal = await StoreJournal.open(
-            self.disk, self.reports.append, segment_bytes=SEGMENT_BYTES
-        )
+        try:
+            journal = await StoreJournal.open(
+                self.disk, self.reports.append, segment_bytes=SEGMENT_BYTES
+            )
+        except StoreDamaged as error:
+            self._history.refused(str(error))
+            return
         self._history.reopened(journal)
         self.journal = journal
 

@@ -82,6 +82,10 @@ class History:
                     known.append(record)
                     self.log.append((shard, record))
 
+    def refused(self, why: str) -> None:
+        """A crash, which tears and does no other damage, has left what cannot be opened."""
+        self._judge.blame(f"after a crash the journal cannot be opened: {why}")
+
     def reopened(self, journal: StoreJournal) -> None:
         """The journal was opened on what a crash has left: nothing that was durable is missing."""
         for shard, known in self.records.items():

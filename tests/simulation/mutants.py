@@ -186,8 +186,8 @@ _plant(
 )
 
 
-def _finish_without_outs(self: Rebuilding) -> list[Draft]:
-    _finish(self)
+def _finish_without_outs(self: Rebuilding, *args: Any) -> list[Draft]:
+    _finish(self, *args)
     return []
 
 

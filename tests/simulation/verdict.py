@@ -25,6 +25,9 @@ __all__ = ["Verdict"]
 STILL_S = 1.5  # until every client has what the last tick said
 TRANSIT_TICKS = 12
 UNTOLD_TICKS = 3
+RECORDS_KEPT = 700  # of about 1.4 in a tick; checkpoints come every 30, acknowledgements every 64
+ARRIVALS_KEPT = 50
+DISK_BYTES = 3_000_000
 
 
 class Verdict:
@@ -73,6 +76,7 @@ class Verdict:
         self._audit.catch_up()
         shards = self.shards()
         self._worlds_agree(shards)
+        self._nothing_piles_up(shards)
         self._nothing_is_lost()
         for player in self._players:
             self._replica_agrees(player, shards)
@@ -125,6 +129,30 @@ class Verdict:
                     truth.world.checksum() == shard.world.checksum(),
                     f"{where} is not what its journal says",
                 )
+
+    def _nothing_piles_up(self, shards: dict[int, Shard]) -> None:
+        """What faults have filled is empty again, and what is kept is about what it ever is."""
+        setting, judge = self._setting, self._setting.judge
+        journal = setting.engine.journal
+        assert journal is not None, "it is quiet"
+        for number, shard in shards.items():
+            kept = len(journal._stream(number).records)
+            judge.require(kept < RECORDS_KEPT, f"shard {number}'s journal keeps {kept} records")
+            waiting = sum(map(len, shard._arrivals._waiting.values()))
+            judge.require(waiting < ARRIVALS_KEPT, f"{waiting} outs wait for shard {number}")
+            held = len(shard._post._held) + len(shard._newsroom._held) + len(shard.guests)
+            judge.require(not shard.lag_ticks, f"shard {number} waits for its journal")
+            judge.require(held < 10, f"shard {number} holds back {held} promises, news and guests")
+        size = setting.engine.disk.size()
+        judge.require(size < DISK_BYTES, f"the disk holds {size} bytes")
+        for gateway in {player.gateway for player in self._players}:
+            core = None if gateway is None else gateway.core
+            if core is None:
+                continue
+            owed = sum(len(state.outbox) + len(state.events) for state in core._roster.all())
+            judge.require(owed < 20, f"{gateway.name} owes its links {owed} messages")
+            asking = len(core._handshake) + len(core._reminders)
+            judge.require(asking <= 1, f"{gateway.name} still asks {asking} questions")
 
     def _nothing_is_lost(self) -> None:
         ledger, judge = self._audit.ledger, self._setting.judge
