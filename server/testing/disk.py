@@ -24,6 +24,7 @@ class _File:
     content: bytearray = attrs.field(factory=bytearray)
     durable: int = 0  # bytes
     known: bool = False  # whether its name is durable
+    writes: list[int] = attrs.field(factory=list)  # where each that may be lost began
 
 
 class SimulatedDisk:
@@ -55,7 +56,9 @@ class SimulatedDisk:
             if len(data) > self.room:
                 raise OSError(errno.ENOSPC, "no space left", name)
             self.room -= len(data)
-        self._files.setdefault(name, _File()).content += data
+        file = self._files.setdefault(name, _File())
+        file.writes.append(len(file.content))
+        file.content += data
 
     async def sync(self, name: str) -> None:
         """Wait until what was appended is durable."""
@@ -65,6 +68,7 @@ class SimulatedDisk:
         if self.fails:
             raise OSError(errno.EIO, "input/output error", name)
         file.durable = max(file.durable, size)
+        file.writes = [begins for begins in file.writes if begins >= file.durable]
         file.known = True
         self.syncs += 1
 
@@ -96,9 +100,7 @@ class SimulatedDisk:
         for name, file in self._files.items():
             if not file.known and chance.random() < 0.5:
                 continue
-            content = bytes(file.content[: file.durable]) + _torn(
-                bytes(file.content[file.durable :]), chance
-            )
+            content = bytes(file.content[: file.durable]) + _torn(file, chance)
             found._files[name] = _File(bytearray(content), len(content), known=True)
         return found
 
@@ -125,8 +127,11 @@ class SimulatedDisk:
         raise IndexError(at)
 
 
-def _torn(tail: bytes, chance: random.Random) -> bytes:
-    """What may be left of bytes that were not durable."""
+def _torn(file: _File, chance: random.Random) -> bytes:
+    """What may be left of bytes that were not durable: up to a write, or torn anywhere."""
+    tail = bytes(file.content[file.durable :])
+    if file.writes and chance.random() < 0.5:
+        return tail[: chance.choice(file.writes) - file.durable]
     left = bytearray(tail[: chance.randint(0, len(tail))])
     for begins in range(0, len(left), _SECTOR):
         if chance.random() < 0.2:

@@ -221,6 +221,6 @@ KINDS: dict[str, Kind] = {
     "engine trouble": Kind(1.5, 0.5, 3.0, _trouble),
     "partition": Kind(1.5, 0.3, 4.0, _partition),
     "bus stall": Kind(1.0, 0.3, 3.5, _stall),
-    "blackout": Kind(1.0, 0.1, 1.0, _blackout),
+    "blackout": Kind(2.0, 0.1, 1.0, _blackout),
     "link cut": Kind(1.5, 0.0, 0.1, _cut_links),
 }

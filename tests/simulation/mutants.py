@@ -16,6 +16,7 @@ import attrs
 
 from protocol.tombstones import Tombstones
 from server.cluster.seams import Draft
+from server.gateway import sessions as gateway_sessions
 from server.gateway.feed import Feed, Taken
 from server.shard import commit as commits
 from server.shard.arrivals import Arrival, Arrivals, Progress
@@ -237,8 +238,9 @@ def _apply_again(self: SessionTable) -> None:
 
 _plant(
     "inputs applied twice after a takeover",
-    "a recovered shard does not know which inputs it had applied",
+    "a recovered shard does not know which inputs it had applied, nor do gateways",
     (SessionTable, "go_on", _apply_again),
+    (gateway_sessions, "_prune", _nothing),
 )
 
 
@@ -353,4 +355,24 @@ _plant(
 )
 
 # A seed that has found each.
-FOUND_BY: Final[dict[str, int]] = {}
+FOUND_BY: Final[dict[str, int]] = {
+    "no fencing": 6,
+    "acknowledge before fsync": 1,
+    "outs before their record": 1,
+    "trimmed ahead of the checkpoint": 1,
+    "trimmed before it was taken": 1,
+    "handoff before commit": 1,
+    "no dedup": 1,
+    "outs forgotten at recovery": 5,
+    "progress forgotten at recovery": 1,
+    "commands done again after a recovery": 1,
+    "commands forgotten at recovery": 2,
+    "inputs applied twice after a takeover": 1,
+    "resume token reused": 1,
+    "promise before durable": 1,
+    "durable event told early": 1,
+    "lease not checked": 2,
+    "stale frames accepted": 5,
+    "tombstones dropped early": 1,
+    "goodbye not recorded": 4,
+}
