@@ -22,6 +22,7 @@ DIVER, LEVIATHAN = 0, 3
 @pytest.fixture
 def no_fish(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim.games.lanterns.fish.POPULATION", 0)
+    monkeypatch.setattr("sim.games.lanterns.game._code", None)  # what it is now is other code
 
 
 @pytest.mark.usefixtures("no_fish")

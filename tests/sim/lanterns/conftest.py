@@ -115,6 +115,7 @@ def sea() -> Sea:
 def calm(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sea]:
     """Makes seas of any shards with nothing in them but what a test puts there; no light burns."""
     monkeypatch.setattr("sim.games.lanterns.fish.POPULATION", 0)
+    monkeypatch.setattr("sim.games.lanterns.game._code", None)  # what it is now is other code
     monkeypatch.setattr("sim.games.lanterns.divers.BURNS", 0)
 
     def make(*bounds: tuple[float, float, float, float]) -> Sea:
