@@ -108,6 +108,8 @@ class Reconciler:
         self._journal = journal
         self._handovers = Handovers(name, world, bus, directory)
         self._busy: set[int] = set()
+        self._giving: set[int] = set()
+        self._gave = trio.Event()
         self._broken: set[int] = set()
         self._membership = trio.CancelScope()
         self._leaving = False
@@ -124,7 +126,8 @@ class Reconciler:
     async def leave(self) -> None:
         """Be no member any more, and hand over every shard as it is placed elsewhere.
 
-        What nobody takes in time is given up all the same.
+        What nobody takes in time is given up all the same. Returns when all of it is let go: who
+        ends before leaves shards without a checkpoint, and leases that have to run out.
         """
         self._leaving = True
         self.member = False
@@ -135,6 +138,8 @@ class Reconciler:
         for shard in sorted(self._node.shards.keys() - self._busy):
             self._busy.add(shard)
             await self._give(shard)
+        while self._giving:
+            await self._gave.wait()
 
     async def _be_member(self) -> None:
         """Hold the lease by which the coordinator knows this node."""
@@ -250,6 +255,7 @@ class Reconciler:
 
     async def _give(self, shard: int) -> None:
         going: Callable[[], None] | None = None
+        self._giving.add(shard)
         try:
             target = self._target(shard)
             if target is not None and await self._handovers.is_awaited(shard, target):
@@ -259,6 +265,9 @@ class Reconciler:
                 _log.info("shard given up", shard=shard, followed=going is not None)
         finally:
             self._busy.discard(shard)
+            self._giving.discard(shard)
+            gave, self._gave = self._gave, trio.Event()
+            gave.set()
 
     def _target(self, shard: int) -> str | None:
         """The other node that a shard is placed on."""

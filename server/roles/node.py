@@ -7,6 +7,7 @@ elsewhere, and gives each of them up after a tick, with a checkpoint.
 import secrets
 import socket
 import time
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import attrs
@@ -42,6 +43,7 @@ class RunningNode:
     name: str
     node: Node
     reconciler: Reconciler
+    candidate: "_Candidate"
 
     async def shut_down(self, reason: str) -> None:
         """Hand everything over and leave."""
@@ -49,6 +51,29 @@ class RunningNode:
         await self.reconciler.leave()
         self.node.stop()
         await self.node.wait_ended()
+        await self.candidate.end()
+
+
+class _Candidate:
+    """Coordinates, or would, until it is ended; then another one may at once."""
+
+    def __init__(self, coordinate: Callable[[], Awaitable[None]]) -> None:
+        self._coordinate = coordinate
+        self._scope = trio.CancelScope()
+        self._ended = trio.Event()
+
+    async def run(self) -> None:
+        """Stand by until ended."""
+        try:
+            with self._scope:
+                await self._coordinate()
+        finally:
+            self._ended.set()
+
+    async def end(self) -> None:
+        """Stand by no more, and return when the lease is given back."""
+        self._scope.cancel()
+        await self._ended.wait()
 
 
 async def run_node_role(
@@ -82,13 +107,16 @@ async def run_node_role(
                     await nursery.start(probes)
                 coordinate = partial(
                     run_coordinator,
+                    name,
+                    member.founding,
                     world=world,
                     bus=engine.bus,
                     directory=engine.directory,
                     journal=engine.journal,
                     wall=time.time,
                 )
-                nursery.start_soon(coordinate, name, member.founding)
+                candidate = _Candidate(coordinate)
+                nursery.start_soon(candidate.run)
                 beacon = await first_beacon(member, settings)
                 node = await nursery.start(
                     partial(
@@ -121,7 +149,7 @@ async def run_node_role(
                 nursery.start_soon(reconciler.run)
                 health.watch(partial(_apart, reconciler), partial(world_away, member))
                 _log.info("node", name=name, world=world, game=game.name, hz=beacon.hz)
-                task_status.started(RunningNode(name, node, reconciler))
+                task_status.started(RunningNode(name, node, reconciler, candidate))
                 await node.wait_ended()
                 nursery.cancel_scope.cancel()
 
