@@ -14,24 +14,12 @@ import trio
 
 from server.cluster.seams import Journal
 from server.making import ShardMaker
+from server.shard.census import Tally, tally
 from server.shard.host import Shard
 from server.shard.outbox import EntityParcel, read_parcel
 from server.shard.recovery import Rebuilding
 
-__all__ = ["Audit", "audit"]
-
-
-@attrs.frozen
-class Audit:
-    """What was counted. `in_transit` are those whose out nobody has taken yet."""
-
-    created: int
-    destroyed: int
-    alive: int
-    in_transit: int
-    crossings: int
-    lost: frozenset[int]
-    duplicated: frozenset[int]
+__all__ = ["audit"]
 
 
 @attrs.frozen
@@ -42,7 +30,7 @@ class _Read:
     outs: list[tuple[int, int, int]]
 
 
-async def audit(maker: ShardMaker, journal: Journal) -> Audit:
+async def audit(maker: ShardMaker, journal: Journal) -> Tally:
     """Count every entity of a world that stands still. `maker` must make shards that count.
 
     Raises DivergenceError when a journal does not lead where it did.
@@ -55,21 +43,7 @@ async def audit(maker: ShardMaker, journal: Journal) -> Audit:
         for position, to, entity in each.outs
         if position > shards[to].followed(each.shard.id)
     )
-    counted = [shard.census() for shard in shards.values()]
-    owners = Counter(entity for census in counted for entity in census.owned)
-    created = frozenset[int]().union(*(census.created for census in counted))
-    destroyed = frozenset[int]().union(*(census.destroyed for census in counted))
-    there = owners + waiting
-    return Audit(
-        created=len(created),
-        destroyed=len(destroyed),
-        alive=len(owners),
-        in_transit=len(waiting),
-        crossings=sum(census.crossings for census in counted),
-        lost=created - destroyed - there.keys(),
-        duplicated=frozenset(entity for entity, count in there.items() if count > 1)
-        | (destroyed & there.keys()),
-    )
+    return tally((shard.census() for shard in shards.values()), waiting)
 
 
 async def _read(maker: ShardMaker, number: int, journal: Journal) -> _Read:

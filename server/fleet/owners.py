@@ -28,7 +28,6 @@ class _Reign:
     epoch: int
     first_tick: int
     last_tick: int
-    first_step: int
     last_step: int
     began: float
     last: float
@@ -82,7 +81,7 @@ class Owners:
             if reign is not None:
                 self._succeeded(shard, reign, now)
                 self.steps_retold += max(0, reign.last_step - step + 1)
-            self._reigns[shard] = _Reign(epoch, tick, tick, step, step, now, now)
+            self._reigns[shard] = _Reign(epoch, tick, tick, step, now, now)
         elif epoch == reign.epoch:
             reign.last_tick, reign.last_step = max(tick, reign.last_tick), step
             reign.last = now

@@ -17,7 +17,7 @@ from protocol.schema import Schema
 from server.cluster.bus import MemoryBus
 from server.cluster.nats.engine import Engine
 from server.cluster.nats.settings import EngineSettings
-from server.fleet.audit import Audit, audit
+from server.fleet.audit import audit
 from server.fleet.chaos import Chaos
 from server.fleet.fleet import Fleet, FleetPlan, run_fleet
 from server.fleet.sight import Sight
@@ -26,6 +26,7 @@ from server.fleet.up import sighted
 from server.making import ShardMaker, cut_world
 from server.page import page_url
 from server.settings import Settings
+from server.shard.census import Tally
 from sim import Game
 
 __all__ = ["FleetStage", "run_fleet_stage"]
@@ -144,7 +145,7 @@ class FleetStage:
         }
 
 
-def _counts(counted: Audit) -> dict[str, Any]:
+def _counts(counted: Tally) -> dict[str, Any]:
     return {
         "crossings": counted.crossings,
         "entities_created": counted.created,

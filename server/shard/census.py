@@ -81,22 +81,29 @@ class Tally:
     duplicated: frozenset[int]
 
 
-def tally(censuses: Iterable[Census]) -> Tally:
-    """Add up the censuses of all shards of one world, taken after the same tick."""
+def tally(censuses: Iterable[Census], waiting: Counter[int] | None = None) -> Tally:
+    """Add up the censuses of all shards of one world, taken after the same tick.
+
+    `waiting` says how many outs of each entity nobody has taken, where that is known to be exact.
+    Otherwise who is in transit as far as its source knows, and nowhere else, is on its way; it may
+    have arrived and been destroyed.
+    """
     reports = list(censuses)
     owners = Counter(entity for report in reports for entity in report.owned)
-    alive = owners.keys()
     created = frozenset[int]().union(*(report.created for report in reports))
     destroyed = frozenset[int]().union(*(report.destroyed for report in reports))
-    moving = frozenset[int]().union(*(report.in_transit for report in reports)) - alive
+    sent = frozenset[int]().union(*(report.in_transit for report in reports))
+    moving = Counter(sent - owners.keys()) if waiting is None else waiting
+    there = owners + moving
+    alive_for_sure = owners if waiting is None else there
     return Tally(
         tick=max((report.tick for report in reports), default=0),
         created=len(created),
         destroyed=len(destroyed),
-        alive=len(alive),
+        alive=len(owners),
         in_transit=len(moving),
         crossings=sum(report.crossings for report in reports),
-        lost=created - destroyed - alive - moving,
-        duplicated=frozenset(entity for entity, count in owners.items() if count > 1)
-        | (destroyed & alive),
+        lost=created - destroyed - there.keys(),
+        duplicated=frozenset(entity for entity, count in there.items() if count > 1)
+        | (destroyed & alive_for_sure.keys()),
     )

@@ -12,9 +12,10 @@ from server.cluster.bus import MemoryBus
 from server.cluster.directory import MemoryDirectory
 from server.cluster.journal import MemoryJournal
 from server.cluster.seams import Checkpoint, Record
-from server.fleet.audit import Audit, audit
+from server.fleet.audit import audit
 from server.making import ShardMaker
 from server.settings import Settings
+from server.shard.census import Tally
 from server.shard.outbox import EntityParcel, read_parcel
 from server.shard.schedule import Schedule
 from server.shard.service import own_shard, run_node
@@ -75,7 +76,7 @@ class Tampered:
         return self.change(shard, await self.journal.read(shard, after))
 
 
-def balanced(counted: Audit) -> bool:
+def balanced(counted: Tally) -> bool:
     return counted.created - counted.destroyed == counted.alive + counted.in_transit
 
 
