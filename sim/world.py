@@ -35,6 +35,9 @@ K = TypeVar("K")
 class World(State):
     """The state of one shard. `bounds` is its rectangle (x0, y0, x1, y1), the whole world if None.
 
+    It may become another one between two steps, when the world is cut anew; where x0 == x1 the
+    shard has none, and whoever is left here is on the way elsewhere.
+
     `maker` is the number that ids made here begin with: the shard's own plus one. `step` and `tick`
     are those of the step that runs, or of the last one; `view` is the tick that was on the screen
     of the player whose input is handled, 0 if it is not known.
@@ -46,6 +49,13 @@ class World(State):
         self.reset(game, seed, maker, bounds)
         for setup in game.rules.setups:
             self.call("setup", setup, self)
+
+    @classmethod
+    def empty(cls, game: Game, seed: int, *, maker: int, bounds: Bounds) -> "World":
+        """A world in which nobody is, not even whom the game's setups would make."""
+        world = cls.__new__(cls)
+        world.reset(game, seed, maker, bounds)
+        return world
 
     # --- what a rule sees ------------------------------------------------------------------------
 

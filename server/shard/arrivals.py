@@ -59,6 +59,11 @@ class Arrivals:
         waiting[number] = arrival
         return True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits to be taken."""
+        return not any(self._waiting.values())
+
     def take(self, now: int) -> list[Arrival]:
         """What tick `now` consumes, by source and number; it counts as taken."""
         taken: list[Arrival] = []

@@ -17,6 +17,7 @@ from server.shard.outbox import Outbox
 from server.shard.recall import Recall
 from server.shard.record import TickRecord, pack_digests
 from server.shard.sessions import SessionTable
+from server.shard.space import Bounds, Space
 from sim.engine import TickInput
 from sim.world import World
 
@@ -32,6 +33,7 @@ class Happened:
     departures: Sequence[Departure]
     ended: Sequence[int]
     applied: Sequence[tuple[int, int]]
+    bounds: Bounds | None  # if they are others than before
 
 
 class Bookkeeper:
@@ -41,6 +43,7 @@ class Bookkeeper:
         self,
         world: World,
         config: ShardConfig,
+        space: Space,
         *,
         outbox: Outbox,
         arrivals: Arrivals,
@@ -52,6 +55,7 @@ class Bookkeeper:
         self.checkpoint_bytes = 0
         self._world = world
         self._config = config
+        self._space = space
         self._outbox = outbox
         self._arrivals = arrivals
         self._sessions = sessions
@@ -68,7 +72,7 @@ class Bookkeeper:
         record = TickRecord(
             tick=tick,
             step=given.step,
-            tree_version=self._config.geometry.version,
+            tree_version=self._space.version,
             game=self._world.game.code,
             tick_input=given.to_bytes(),
             departures=tuple(departure.to_data() for departure in happened.departures),
@@ -78,6 +82,7 @@ class Bookkeeper:
             ended=tuple(happened.ended),
             applied=tuple(happened.applied),
             digests=self._digests(tick),
+            bounds=happened.bounds,
         ).encode()
         self.record_bytes = len(record)
         outs = self._outbox.finish()
@@ -89,7 +94,7 @@ class Bookkeeper:
 
     def checkpoint(self) -> bytes:
         """Everything that the ticks to come depend on, as it is after the newest one."""
-        data = self._recall.save(self._world.game, self._config.geometry.version).encode()
+        data = self._recall.save(self._world.game, self._space.version).encode()
         self.checkpoint_bytes = len(data)
         return data
 

@@ -6,6 +6,8 @@ shard's rectangle; then it belongs to the shard whose cell it is in. The way bac
 Must not know: worlds, journals.
 """
 
+import math
+
 import numpy as np
 import numpy.typing as npt
 
@@ -18,13 +20,13 @@ Floats = npt.NDArray[np.float64]
 
 
 class Border:
-    """The border of one shard."""
+    """The border of one shard; whoever has no rectangle has everybody beyond it."""
 
     def __init__(self, geometry: Geometry, shard: int) -> None:
         self._geometry = geometry
         self._shard = shard
         self._owners = np.asarray(geometry.owners)
-        x0, y0, x1, y1 = geometry.rect(shard)
+        x0, y0, x1, y1 = _rect(geometry, shard)
         margin = limits.BORDER_MARGIN_CELLS * geometry.cell
         self._low = (x0 - margin, y0 - margin)
         self._high = (x1 + margin, y1 + margin)
@@ -39,3 +41,10 @@ class Border:
         owners = self._owners[self._geometry.cells_of(x[places], y[places])].astype(np.int64)
         leaving = owners != self._shard  # beyond the world's edge nobody else owns anything
         return places[leaving], owners[leaving]
+
+
+def _rect(geometry: Geometry, shard: int) -> tuple[float, float, float, float]:
+    """A shard's rectangle; of one that has none, what nothing is within."""
+    if shard in geometry.shards:
+        return geometry.rect(shard)
+    return math.inf, math.inf, -math.inf, -math.inf

@@ -8,6 +8,7 @@ import attrs
 from protocol.geometry import Geometry
 from server.shard import limits
 from server.shard.desk import DeskStatistics
+from server.shard.space import Partition
 
 __all__ = ["ShardConfig", "ShardStatistics"]
 
@@ -19,7 +20,8 @@ class ShardConfig:
     `grace_ticks` is how long a session waits for a lost link. `counting` keeps every entity's id
     for a census, which costs memory for as long as the shard lives. `digests_every` is how often,
     in ticks, a record carries the digests of the world's columns, and `checkpoint_every` how often
-    a checkpoint is left; 0 for never.
+    a checkpoint is left; 0 for never. `partition` is how the world is cut now, where it is not as
+    `geometry` cut it in the beginning; a shard that was not there then begins empty.
     """
 
     world: str
@@ -31,6 +33,12 @@ class ShardConfig:
     counting: bool = False
     digests_every: int = 64
     checkpoint_every: int = 0
+    partition: Partition | None = None
+
+    @property
+    def present(self) -> Partition:
+        """How the world is cut now."""
+        return self.partition or Partition.of(self.geometry)
 
 
 @attrs.frozen

@@ -14,12 +14,12 @@ import numpy.typing as npt
 
 from protocol import limits as wire_limits
 from protocol.frame import Frame, FrameEvent
-from protocol.geometry import Geometry
 from protocol.parts import PartTable
 from protocol.schema import Schema
 from server.shard.newsroom import News
 from server.shard.players import Players
 from server.shard.sessions import Session
+from server.shard.space import Space
 
 __all__ = ["Framer"]
 
@@ -27,11 +27,9 @@ __all__ = ["Framer"]
 class Framer:
     """Makes the frames of one shard."""
 
-    def __init__(
-        self, schema: Schema, geometry: Geometry, table: PartTable, players: Players
-    ) -> None:
+    def __init__(self, schema: Schema, space: Space, table: PartTable, players: Players) -> None:
         self._schema = schema
-        self._geometry = geometry
+        self._space = space
         self._table = table
         self._players = players
         self._base = 0
@@ -49,7 +47,7 @@ class Framer:
             tick=tick,
             step=self._table.step,
             base=base,
-            tree_version=self._geometry.version,
+            tree_version=self._space.version,
             dilation=dilation,
             keys=keys,
             offsets=offsets,
@@ -60,7 +58,7 @@ class Framer:
             scores=news.scores,
             handed=news.handed,
             kinds=len(self._schema.kinds),
-            cells=self._geometry.cells,
+            cells=self._space.partition.geometry.cells,
         )
         self._base = frame.tick
         return frame

@@ -30,22 +30,10 @@ from server.shard.mail import Resync
 from sim.game import Game
 from sim.ghosts import Ghosts as GhostColumns
 
-__all__ = ["GhostForm", "Ghosts", "border_region", "ghost_forms"]
+__all__ = ["GhostForm", "Ghosts", "ghost_forms"]
 
 Ids = npt.NDArray[np.uint64]
 Columns = tuple[Ids, dict[str, npt.NDArray[Any]]]
-
-
-def border_region(geometry: Geometry, shard: int, reach: float) -> frozenset[int]:
-    """The cells of which a shard wants to see other shards' entities; none without reach.
-
-    These are others' cells within reach, and its own cells too: an entity that is less than the
-    border's margin inside still belongs to the neighbour.
-    """
-    if reach <= 0:
-        return frozenset()
-    own = np.flatnonzero(np.asarray(geometry.owners) == shard)
-    return frozenset(geometry.border_cells(shard, reach).tolist()) | frozenset(own.tolist())
 
 
 @attrs.frozen
@@ -91,10 +79,23 @@ class Ghosts:
         self._lingering: list[GuestBatch] = []
         self._owners: dict[int, int] = {}
         self.resyncs = 0
+        self.count = 0  # as of the newest tick
 
     def owner(self, entity: int) -> int | None:
         """The shard that a ghost belongs to, as of the newest tick; None if it is no ghost."""
         return self._owners.get(entity)
+
+    def watch(self, region: frozenset[int]) -> None:
+        """From now on the cells of `region` matter.
+
+        Of those that did not until now, nothing is here: then everybody is asked for everything.
+        """
+        if not region or not region.issubset(self._region):
+            self._neighbours.clear()
+        outside = [cell for cell in self._region if cell not in region]
+        for neighbour in self._neighbours.values():
+            neighbour.table.drop_cells(outside)
+        self._region = sorted(region)
 
     def offer(self, frame: Frame) -> None:
         """Keep a neighbour's frame until the tick after its own."""
@@ -124,6 +125,7 @@ class Ghosts:
         ]
         self._owners = {}
         found = [self._kind(kind, now, step, here, in_transit) for kind in range(len(self._forms))]
+        self.count = sum(len(ghosts.ids) for ghosts in found)
         return [ghosts for ghosts in found if len(ghosts.ids)]
 
     # --- following a neighbour -------------------------------------------------------------------

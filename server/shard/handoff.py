@@ -12,13 +12,12 @@ from typing import Any
 import attrs
 import numpy as np
 
-from protocol.geometry import Geometry
 from server.shard import limits
-from server.shard.border import Border
 from server.shard.forwarding import Forwarding
 from server.shard.guests import GuestBatch, Guests, select
 from server.shard.outbox import Outbox
 from server.shard.sessions import Session, SessionTable
+from server.shard.space import Space
 from sim.engine import Export
 from sim.world import World
 
@@ -44,13 +43,12 @@ class Handoff:
 
     def __init__(
         self,
-        geometry: Geometry,
-        shard: int,
+        space: Space,
         world: World,
         sessions: SessionTable,
         outbox: Outbox,
     ) -> None:
-        self._border = Border(geometry, shard)
+        self._space = space
         self._world = world
         self._sessions = sessions
         self._outbox = outbox
@@ -108,14 +106,15 @@ class Handoff:
         ]
 
     def _batches(self, tick: int, exports: Sequence[Export]) -> list[GuestBatch]:
-        batches = []
-        room = limits.HANDOFFS_PER_TICK
+        batches, space = [], self._space
+        room = limits.MOVES_PER_TICK if space.moving else limits.HANDOFFS_PER_TICK
         for kind, rows in enumerate(exports):
-            places, to = self._border.crossing(rows.x, rows.y)
+            places, to = space.border.crossing(rows.x, rows.y)
             places, to = places[:room], to[:room]
             room -= len(places)
             if len(places):
                 batches.append(GuestBatch(tick, kind, to, select(rows, places)))
+        space.moving &= not room
         return batches
 
     def _send(self, departures: Sequence[Departure]) -> None:

@@ -20,7 +20,6 @@ from typing import Any
 import attrs
 
 from protocol import cbor
-from protocol.frame import Frame
 from protocol.parts import PartTable
 from protocol.schema import Schema
 from server.cluster.seams import Bus
@@ -33,8 +32,8 @@ from server.shard.commit import Commit
 from server.shard.config import ShardConfig, ShardStatistics
 from server.shard.desk import Asked, Desk
 from server.shard.durability import Durability
-from server.shard.framing import Framer
-from server.shard.ghosts import Ghosts, border_region, ghost_forms
+from server.shard.founding import first_world
+from server.shard.ghosts import Ghosts, ghost_forms
 from server.shard.guests import Guests
 from server.shard.handoff import Departure, Handoff
 from server.shard.inbox import Inbox, Taken
@@ -43,27 +42,24 @@ from server.shard.mail import (
     Remind,
     Reminded,
     Resync,
-    Resynced,
-    frame_subject,
     inbox_subject,
     shard_sender,
     taken_subject,
 )
 from server.shard.newsroom import Newsroom
 from server.shard.outbox import CommandParcel, EntityParcel, Out, Outbox
-from server.shard.players import Players
 from server.shard.post import Post
+from server.shard.publishing import Publisher
 from server.shard.recall import Recall
 from server.shard.record import TickRecord
-from server.shard.replication import Replication
 from server.shard.saved import Saved
 from server.shard.schedule import FULL_SPEED
 from server.shard.sessions import Session, SessionTable
 from server.shard.showing import Showing
+from server.shard.space import Partition, Space
 from sim.engine import Export, InputIn, TickInput, TickOutput
 from sim.game import Game
 from sim.ghosts import Ghosts as GhostColumns
-from sim.world import World
 
 __all__ = ["Shard", "ShardConfig", "ShardStatistics"]
 
@@ -86,37 +82,36 @@ class Shard:
         self.schema = schema
         self.game = game
         kept = None if saved is None else Saved.decode(saved)
-        self.world = (
-            World(game, config.seed, maker=shard + 1, bounds=geometry.rect(shard))
-            if kept is None
-            else World.restore(game, kept.world)
-        )
-        self.sources = tuple(other for other in geometry.shards if other != shard)
+        self.world = first_world(game, config, kept)
+        self._space = space = Space(config.present, shard, game.reach)
         self._bus = bus
         self._once = frozenset(i for i, form in enumerate(schema.inputs) if form.once)
-        self._kinds = range(len(schema.kinds))
-        self._region = border_region(geometry, shard, game.reach)
-        neighbours = frozenset(self.sources if self._region else ())
-        self._inbox = Inbox(bus, config.world, shard, neighbours)
+        self._inbox = Inbox(bus, config.world, shard, space.neighbours)
         self._post = Post(bus, config.world, shard)
         self.sessions = SessionTable(config.grace_ticks)
         self._desk = Desk(shard, schema, self.sessions, self._post)
-        self._ghosts = Ghosts(schema, geometry, ghost_forms(game, schema), self._region, self._ask)
+        self._ghosts = Ghosts(schema, geometry, ghost_forms(game, schema), space.region, self._ask)
         self._outbox = Outbox()
         self._arrivals = Arrivals()
-        self._handoff = Handoff(geometry, shard, self.world, self.sessions, self._outbox)
+        self._handoff = Handoff(space, self.world, self.sessions, self._outbox)
         self._commands = Commands(
             self.world, self._outbox, self._handoff.forwarding, self._ghosts.owner
         )
         self._queued: list[tuple[int, str, dict[str, Any]]] = []
         self._newsroom = Newsroom(schema, geometry, shard)
-        self._replication = Replication(schema, geometry, shard, config.epoch)
-        self._players = Players(geometry, self.world, self.sessions)
-        self._framer = Framer(schema, geometry, self._replication.table, self._players)
+        self._publisher = Publisher(
+            schema,
+            config,
+            space,
+            bus,
+            world=self.world,
+            sessions=self.sessions,
+            handoff=self._handoff,
+            newsroom=self._newsroom,
+            post=self._post,
+        )
         self._counting = Counting() if config.counting else None
         self._durability = Durability()
-        self._ghost_count = 0
-        self._frame_bytes = 0
         self._recall = Recall(
             self.world,
             sessions=self.sessions,
@@ -131,6 +126,7 @@ class Shard:
         self._books = Bookkeeper(
             self.world,
             config,
+            space,
             outbox=self._outbox,
             arrivals=self._arrivals,
             sessions=self.sessions,
@@ -145,6 +141,7 @@ class Shard:
     def tick(self, tick: int) -> None:
         """Step once, publish the frame of `tick`, and leave its commit."""
         self._outbox.begin(tick)
+        before, self.world.bounds = self.world.bounds, self._space.bounds
         taken = self._inbox.take()
         arrived = self._arrivals.take(tick)
         for queued in self._queued:
@@ -165,11 +162,18 @@ class Shard:
         )
         output = self.world.advance(given)
         self._note(tick, asked, output)
-        exports = self._publish(tick, asked)
+        exports = self._publisher.publish(
+            tick,
+            durable_tick=self._durability.durable_tick,
+            dilation=self.dilation,
+            resyncs=asked.resyncs,
+        )
         departures = self._cut(tick, exports)
         for command in output.commands:
             self._commands.send(*command)
-        self._books.leave_commit(Happened(given, arrived, departures, asked.leaves, applied))
+        bounds = None if before == self._space.bounds else self._space.bounds
+        happened = Happened(given, arrived, departures, asked.leaves, applied, bounds)
+        self._books.leave_commit(happened)
         self._post.flush(tick)
 
     def _receive(self, tick: int, arrived: Sequence[Arrival]) -> dict[int, EntityParcel]:
@@ -202,15 +206,11 @@ class Shard:
         return self._desk.close()
 
     def _ghost_columns(self, tick: int, coming: Mapping[int, EntityParcel]) -> list[GhostColumns]:
-        if not self._region:
+        if not self._space.region:
             return []
-        here = set(self.world.owned_ids())
-        here.update(coming)
-        ghosts = self._ghosts.columns(
-            tick, self.world.step, here=here, in_transit=set(self._outbox.in_transit())
-        )
-        self._ghost_count = sum(len(kind.ids) for kind in ghosts)
-        return ghosts
+        here = {*self.world.owned_ids(), *coming}
+        in_transit = set(self._outbox.in_transit())
+        return self._ghosts.columns(tick, self.world.step, here=here, in_transit=in_transit)
 
     def _note(self, tick: int, asked: Asked, output: TickOutput) -> None:
         """Take in what the step did besides state."""
@@ -220,53 +220,50 @@ class Shard:
                 self.sessions.bind(session, entity)
         for session in asked.joins:
             self._desk.entered(session)
-        self._remind(tick, asked.reminders)
+        for gateway, item in asked.reminders:
+            told = self._newsroom.concerning(item.entity, item.cells, tick)
+            self._post.send(gateway, Reminded(item.session, item.generation, self.id, told))
         if self._counting is not None:
             self._counting.note(output.created, output.destroyed)
         self._newsroom.report(tick, output.events, output.scores)
-
-    def _remind(self, tick: int, reminders: Sequence[tuple[str, Remind]]) -> None:
-        """Tell gateways what their players may have missed."""
-        for gateway, item in reminders:
-            told = self._newsroom.concerning(item.entity, item.cells, tick)
-            self._post.send(gateway, Reminded(item.session, item.generation, self.id, told))
-
-    def _publish(self, tick: int, asked: Asked) -> list[Export]:
-        exports = [self.world.export(kind) for kind in self._kinds]
-        released, players = self._handoff.release(self._durability.durable_tick)
-        for session, to in players:
-            self._newsroom.handed(session, to)
-        self._replication.write(tick, self.world.step, exports, self._handoff.guests, released)
-        self._players.follow(exports)
-        leaving = self._handoff.guest_sessions()
-        frame = self._framer.frame(leaving, self._newsroom.take(), self.dilation)
-        data = frame.encode()
-        self._frame_bytes = len(data)
-        self._bus.publish(frame_subject(self.config.world, self.id), data)
-        for gateway, question in asked.resyncs:
-            self._repeat(frame, gateway, question)
-        return exports
-
-    def _repeat(self, frame: Frame, gateway: str, question: Resync) -> None:
-        again = self._framer.repeat(
-            frame,
-            since=question.since,
-            cells=question.cells,
-            gateway=gateway,
-            events=self._newsroom.repeated(question.since, frame.tick),
-        )
-        self._post.send(gateway, Resynced(self.id, question.cells, again.encode()))
 
     def _cut(self, tick: int, exports: Sequence[Export]) -> list[Departure]:
         if self._durability.lag_ticks > limits.HANDOFF_LAG_TICKS:
             return []  # the journal is not accepting: nobody may be between two shards for long
         departures, batches = self._handoff.cut(tick, exports)
-        if self._region:
+        if self._space.region:
             self._ghosts.linger(batches)
         for departure in departures:
             if departure.session is not None:
                 self._desk.moved(departure.session, departure.to, tick)
         return departures
+
+    # --- space -----------------------------------------------------------------------------------
+
+    def move(self, partition: Partition) -> None:
+        """The world is cut so from the next tick on."""
+        space = self._space
+        space.move(partition)
+        self._inbox.watch(space.neighbours)
+        self._ghosts.watch(space.region)
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """The other shards, whose outs may be for this one."""
+        return self._space.others
+
+    @property
+    def partition(self) -> Partition:
+        """How the world is cut, as far as this shard knows."""
+        return self._space.partition
+
+    def rests(self, tick: int) -> bool:
+        """Whether nothing would come of stepping at `tick`."""
+        if not self._space.homeless or tick % limits.REST_TICKS == 0:
+            return False
+        waiting = self._queued or not self._arrivals.is_empty or not self._inbox.is_empty
+        here = len(self.sessions) or len(self._handoff.guests) or self.world.owned_ids()
+        return not waiting and not here
 
     # --- recovery --------------------------------------------------------------------------------
 
@@ -283,9 +280,7 @@ class Shard:
 
     def be_shown(self) -> Showing:
         """From now on `replay` keeps what the frames need that this makes."""
-        self._recall.showing = Showing(
-            self.world, self._bus, self._handoff, self._newsroom, self._replication, self._framer
-        )
+        self._recall.showing = self._publisher.showing()
         return self._recall.showing
 
     def skip_mail(self) -> None:
@@ -296,7 +291,7 @@ class Shard:
         """Nothing more is replayed: the next thing is a tick, under another `epoch` if given."""
         if epoch is not None:
             self.config = attrs.evolve(self.config, epoch=epoch)
-            self._replication.table.epoch = epoch
+            self.table.epoch = epoch
         self._recall.go_on()
 
     @property
@@ -348,7 +343,7 @@ class Shard:
     @property
     def table(self) -> PartTable:
         """The parts as they are published, for readers in this very process."""
-        return self._replication.table
+        return self._publisher.table
 
     @property
     def guests(self) -> Guests:
@@ -381,11 +376,11 @@ class Shard:
             step=self.world.step,
             entities=len(self.world.owned_ids()),
             sessions=len(self.sessions),
-            ghosts=self._ghost_count,
+            ghosts=self._ghosts.count,
             guests=len(self._handoff.guests),
             crossings=self._outbox.sent_entities,
             journal_lag_ticks=self._durability.lag_ticks,
-            frame_bytes=self._frame_bytes,
+            frame_bytes=self._publisher.frame_bytes,
             record_bytes=self._books.record_bytes,
             checkpoint_bytes=self._books.checkpoint_bytes,
             duplicates=self._arrivals.duplicates,

@@ -42,7 +42,8 @@ class Inbox:
     """The subscriptions of one shard. Frames are taken only from the shards in `neighbours`."""
 
     def __init__(self, bus: Bus, world: str, shard: int, neighbours: frozenset[int]) -> None:
-        self._neighbours = neighbours
+        self._bus = bus
+        self._world = world
         self.malformed = 0
         size = limits.INBOX_MESSAGES
         self._mail = [
@@ -53,10 +54,22 @@ class Inbox:
         self._answers = bus.subscribe(
             gateway_subject(world, shard_sender(shard)), buffer=limits.FRAMES_BUFFERED
         )
-        self._frames = [
-            bus.subscribe(frame_subject(world, neighbour), buffer=limits.FRAMES_BUFFERED)
-            for neighbour in sorted(neighbours)
-        ]
+        self._frames: dict[int, Subscription] = {}
+        self.watch(neighbours)
+
+    def watch(self, neighbours: frozenset[int]) -> None:
+        """From now on take the frames of these shards."""
+        for former in self._frames.keys() - neighbours:
+            self._frames.pop(former).close()
+        for fresh in sorted(neighbours - self._frames.keys()):
+            self._frames[fresh] = self._bus.subscribe(
+                frame_subject(self._world, fresh), buffer=limits.FRAMES_BUFFERED
+            )
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no mail waits."""
+        return not any(each.statistics().waiting for each in self._mail)
 
     def take(self) -> Taken:
         """Everything that came since the last call."""
@@ -66,7 +79,7 @@ class Inbox:
                 self._read_mail(message.data, taken)
         for message in self._acknowledged.take_nowait():
             self._read_acknowledged(message.data, taken)
-        for subscription in self._frames:
+        for subscription in self._frames.values():
             for message in subscription.take_nowait():
                 self._read_frame(message.data, taken)
         for message in self._answers.take_nowait():
@@ -85,7 +98,7 @@ class Inbox:
 
     @property
     def _all(self) -> Iterator[Subscription]:
-        yield from (*self._mail, self._acknowledged, self._answers, *self._frames)
+        yield from (*self._mail, self._acknowledged, self._answers, *self._frames.values())
 
     def _read_mail(self, data: bytes, taken: Taken) -> None:
         try:
@@ -109,7 +122,7 @@ class Inbox:
         except ProtocolError:
             self.malformed += 1
             return
-        if frame.shard in self._neighbours:
+        if frame.shard in self._frames:
             taken.frames.append(frame)
 
     def _read_answers(self, data: bytes, taken: Taken) -> None:

@@ -17,6 +17,7 @@ from server.cluster.seams import Journal, JournalUnavailable, Lease
 from server.shard.commit import Commit, Writer
 from server.shard.host import Shard
 from server.shard.recovery import CheckpointKeeper
+from server.shard.space import Partition
 
 __all__ = ["FINISH_S", "RELEASE_S", "Keeper", "OwnedShard"]
 
@@ -55,11 +56,29 @@ class Keeper:
         self._keep = CheckpointKeeper(journal, owned.shard.id, owned.revision)
         # Unbounded, but the shard itself stalls at limits.COMMIT_LAG_TICKS.
         self._to_write, self._to_read = trio.open_memory_channel[Commit](math.inf)
+        self._to_follow, self._followed = trio.open_memory_channel[int](math.inf)
+        self._sources = set[int]()
         self._caught_up = trio.Event()
+        self._follow_all()
+
+    def move(self, partition: Partition) -> None:
+        """The world is cut so from the next tick on."""
+        if self.shard.partition is not partition:
+            self.shard.move(partition)
+            self._follow_all()
+
+    def _follow_all(self) -> None:
+        """Have those sources followed that are not yet; one that is stays so."""
+        for source in self.shard.sources:
+            if source not in self._sources:
+                self._sources.add(source)
+                self._to_follow.send_nowait(source)
 
     def step(self, tick: int, dilation: int, now: float) -> None:
-        """Step the shard, unless its journal is too far behind or it is no longer ours."""
+        """Step the shard, unless its journal is too far behind, it is not ours, or it rests."""
         if self.shard.stalled or now >= self._lease.deadline or tick <= self.shard.world.tick:
+            return
+        if self.shard.rests(tick):
             return
         self.shard.dilation = dilation
         self.shard.tick(tick)
@@ -104,7 +123,7 @@ class Keeper:
             nursery.start_soon(self._write)
             nursery.start_soon(self._keep.run)
             nursery.start_soon(self._renew)
-            for source in self.shard.sources:
+            async for source in self._followed:
                 nursery.start_soon(self._follow, source, patience_s)
 
     async def _write(self) -> None:

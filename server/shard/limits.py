@@ -5,6 +5,8 @@ A bound's comment says what happens when it is reached. Ticks are slots of the w
 
 from typing import Final
 
+from protocol.limits import RETAINED_TICKS
+
 # --- mail ----------------------------------------------------------------------------------------
 NAME_BYTES: Final = 64  # a gateway's or world's name in a subject; longer ones are refused
 TEXT_BYTES: Final = 256  # a player's name or a reason in mail; longer ones are refused
@@ -32,6 +34,7 @@ EVENTS_REMEMBERED: Final = 1024  # durable ones, for who comes back; the oldest 
 BORDER_MARGIN_CELLS: Final = 1 / 32  # an entity crosses when it is this far beyond the border
 CENTRE_MARGIN_CELLS: Final = 1 / 8  # the interest's centre follows when the entity is this far out
 HANDOFFS_PER_TICK: Final = 2048  # entities cut out in one tick; the others go with the next one
+MOVES_PER_TICK: Final = 96  # the same while a shard that was cut anew moves house
 FORWARDING_ENTRIES: Final = 16384  # where departed entities went; the oldest is forgotten first
 FORWARDS_MAX: Final = 8  # a command that was passed on this often is dropped and counted
 ARRIVALS_WAITING: Final = 4096  # outs kept per source until their tick; more wait in the journal
@@ -43,6 +46,9 @@ HANDOFF_LAG_TICKS: Final = 4  # with more ticks not yet durable, no handoff begi
 COMMIT_LAG_TICKS: Final = 400  # with more, the shard stops stepping until the journal answers
 TAKEN_EVERY_TICKS: Final = 64  # how often a receiver repeats what it has taken from each source
 
+# --- rest ----------------------------------------------------------------------------------------
+REST_TICKS: Final = 16  # a shard without a rectangle, entities and mail steps this seldom
+
 # --- schedule ------------------------------------------------------------------------------------
 DILATION_FLOOR: Final = 100  # permille of full speed; a slower shard is overloaded and says so
 
@@ -52,6 +58,8 @@ if INPUT_AHEAD_TICKS > MARGIN_TICKS_MAX:
     raise AssertionError("an input that is moved must be early enough to say so")
 if HANDOFF_LAG_TICKS >= COMMIT_LAG_TICKS:
     raise AssertionError("handoffs must stop before stepping does")
+if REST_TICKS >= RETAINED_TICKS:
+    raise AssertionError("the frames of a shard that rests must stand on one another")
 if FORWARDING_ENTRIES < 2 * HANDOFFS_PER_TICK:
     raise AssertionError("forwarding must outlive the tick that fills it")
 if CENTRE_MARGIN_CELLS <= BORDER_MARGIN_CELLS:

@@ -108,6 +108,8 @@ class Recall:
         self._outbox.begin(record.tick)
         self._commands.take()  # the record has them
         given = TickInput.from_bytes(record.tick_input)
+        if record.bounds is not None:
+            world.bounds = record.bounds
         same = record.game == world.game.code
         output = world.advance(given) if same else self._graft(given)
         self._take_sessions(record)

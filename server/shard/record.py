@@ -33,7 +33,8 @@ class TickRecord:
     `letters` the commands for entities of other shards; `sessions` the changed sessions that are
     still here. Sessions are as `Session.to_data` gives them. `ended` are the ids of those that are
     over, `applied` pairs of session and newest applied input; `digests` those of the world after
-    the departures, as `pack_digests` gives them, in the ticks that have them.
+    the departures, as `pack_digests` gives them, in the ticks that have them. `bounds` is the
+    shard's rectangle in the ticks that begin with another one, in units.
     """
 
     tick: int
@@ -48,6 +49,7 @@ class TickRecord:
     ended: tuple[int, ...] = ()
     applied: tuple[tuple[int, int], ...] = ()
     digests: bytes = b""
+    bounds: tuple[float, float, float, float] | None = None
 
     def encode(self) -> bytes:
         """The record as CBOR bytes."""
@@ -65,6 +67,7 @@ class TickRecord:
                 list(self.ended),
                 self.applied,
                 self.digests,
+                None if self.bounds is None else list(self.bounds),
             ]
         )
 
@@ -74,7 +77,8 @@ class TickRecord:
         try:
             body: Any = cbor.loads(data)
             tick, step, tree, game, given, departures, letters, progress, *rest = body
-            sessions, ended, applied, digests = rest
+            sessions, ended, applied, digests, *later = rest
+            (bounds,) = later or (None,)  # older versions cut no world anew
             return cls(
                 tick=tick,
                 step=step,
@@ -88,9 +92,15 @@ class TickRecord:
                 ended=tuple(ended),
                 applied=tuple((session, seq) for session, seq in applied),
                 digests=digests,
+                bounds=None if bounds is None else _rectangle(bounds),
             )
         except (ProtocolError, TypeError, ValueError) as error:
             raise RecordError("not the record of a tick") from error
+
+
+def _rectangle(given: Any) -> tuple[float, float, float, float]:
+    x0, y0, x1, y1 = map(float, given)
+    return x0, y0, x1, y1
 
 
 def pack_digests(digests: Mapping[str, int]) -> bytes:

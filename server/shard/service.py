@@ -35,6 +35,7 @@ from server.shard.host import Shard
 from server.shard.keeper import FINISH_S, RELEASE_S, Keeper, OwnedShard
 from server.shard.recovery import RecordsMissingError, Standby, recover
 from server.shard.schedule import Pace, Schedule, Ticker
+from server.shard.space import Partition
 
 __all__ = [
     "Node",
@@ -140,6 +141,12 @@ class Node:
         self._stopping = trio.Event()
         self._ended = trio.Event()
         self._stepped = trio.Event()
+        self._partition: Partition | None = None
+        self._coming: list[Partition] = []
+
+    def cut_anew(self, partition: Partition) -> None:
+        """Have all shards, and those to come, take up a partition when its time has come."""
+        self._coming.append(partition)
 
     def add(self, owned: OwnedShard) -> None:
         """Step one more shard from the next tick on."""
@@ -229,7 +236,10 @@ class Node:
                 return
             began = self._stopwatch()
             now = trio.current_time()
+            self._take_up(slot.tick)
             for keeper in self._keepers.values():
+                if self._partition is not None:
+                    keeper.move(self._partition)
                 started = self._stopwatch()
                 keeper.step(slot.tick, self._pace.permille, now)
                 keeper.note_cost(self._stopwatch() - started)
@@ -237,6 +247,13 @@ class Node:
             stepped, self._stepped = self._stepped, trio.Event()
             stepped.set()
             on_tick(slot.tick)
+
+    def _take_up(self, tick: int) -> None:
+        """Let the newest partition hold whose time has come."""
+        for partition in [each for each in self._coming if each.since <= tick]:
+            self._coming.remove(partition)
+            if self._partition is None or partition.age > self._partition.age:
+                self._partition = partition
 
     async def _keep(self, keeper: "Keeper") -> None:
         try:

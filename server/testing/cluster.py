@@ -18,6 +18,7 @@ from server.shard.commit import Writer
 from server.shard.host import Shard, ShardConfig
 from server.shard.recovery import Rebuilding
 from server.shard.schedule import FULL_SPEED, runs
+from server.shard.space import Partition
 from sim import Game
 
 __all__ = ["Cluster"]
@@ -37,20 +38,35 @@ class Cluster:
         self.dilation = FULL_SPEED
         self.shards: dict[int, Shard] = {}
         self._game, self._schema = game, schema
+        self._geometry, self._world, self._seed = geometry, world, seed
+        self._partition = Partition.of(geometry)
         self._writers: dict[int, Writer] = {}
         self._delivered: dict[tuple[int, int], int] = {}
         for shard in geometry.shards:
-            config = ShardConfig(
-                world=world,
-                shard=shard,
-                epoch=1,
-                seed=seed,
-                geometry=geometry,
-                counting=True,
-            )
-            self.shards[shard] = Shard(game, schema, self.bus, config)
-            position = self.journal.claim_nowait(shard, config.epoch)
-            self._writers[shard] = Writer(self.journal, shard, position)
+            self._found(shard)
+
+    def _found(self, shard: int) -> None:
+        config = ShardConfig(
+            world=self._world,
+            shard=shard,
+            epoch=1,
+            seed=self._seed,
+            geometry=self._geometry,
+            counting=True,
+            partition=self._partition,
+        )
+        self.shards[shard] = Shard(self._game, self._schema, self.bus, config)
+        position = self.journal.claim_nowait(shard, config.epoch)
+        self._writers[shard] = Writer(self.journal, shard, position)
+
+    def cut_anew(self, partition: Partition) -> None:
+        """Cut the world so from the next tick on; shards that there were not begin empty."""
+        self._partition = partition
+        for shard in partition.shards:
+            if shard not in self.shards:
+                self._found(shard)
+        for each in self.shards.values():
+            each.move(partition)
 
     def tick(self, tick: int) -> None:
         """Step every shard once, unless dilation skips the tick, and make the step durable."""
@@ -58,7 +74,8 @@ class Cluster:
             return
         for shard in self.shards.values():
             shard.dilation = self.dilation
-            shard.tick(tick)
+            if not shard.rests(tick):
+                shard.tick(tick)
         self._commit()
         self._deliver()
 
@@ -71,7 +88,7 @@ class Cluster:
         if tick is not None:
             lost.tick(tick)
         lost.retire()
-        config = attrs.evolve(lost.config, epoch=lost.config.epoch + 1)
+        config = attrs.evolve(lost.config, epoch=lost.config.epoch + 1, partition=self._partition)
         position = self.journal.claim_nowait(shard, config.epoch)
         rebuilding = Rebuilding(Shard(self._game, self._schema, self.bus, config))
         for record in self.journal.read_nowait(shard, 0):

@@ -19,6 +19,7 @@ from server.shard.census import Tally, tally
 from server.shard.commit import Commit, Writer
 from server.shard.host import Shard, ShardConfig
 from server.shard.mail import Item, Mail, frame_subject, gateway_subject, inbox_subject
+from server.shard.space import Partition
 from sim import Game, World, motion, owner_only, quant
 
 SIZE = 512.0
@@ -207,19 +208,33 @@ class Cluster:
         self.held: list[tuple[Shard, Writer, Commit]] = []
         self.slow_journal = False
         self.order: Callable[[list[Shard]], list[Shard]] = list
+        self.partition = Partition.of(self.geometry)
+        self._config = {"world": "w", "seed": seed, "counting": True, **config}
         for shard in self.geometry.shards:
-            settings = ShardConfig(
-                world="w",
-                shard=shard,
-                epoch=1,
-                seed=seed,
-                geometry=self.geometry,
-                counting=True,
-                **config,
-            )
-            self.shards.append(Shard(game, self.schema, self.bus, settings))
-            position = self.journal.claim_nowait(shard, 1)
-            self.writers.append(Writer(self.journal, shard, position))
+            self._open(shard)
+
+    def _open(self, shard: int) -> None:
+        self.shards.append(self.make(shard, epoch=1))
+        position = self.journal.claim_nowait(shard, 1)
+        self.writers.append(Writer(self.journal, shard, position))
+
+    def make(self, shard: int, epoch: int, saved: bytes | None = None) -> Shard:
+        config = ShardConfig(
+            shard=shard,
+            epoch=epoch,
+            geometry=self.geometry,
+            partition=self.partition,
+            **self._config,
+        )
+        return Shard(self.game, self.schema, self.bus, config, saved)
+
+    def cut_anew(self, partition: Partition, *, all_know: bool = True) -> None:
+        """Cut the world so; unless `all_know`, the shards are told by their `move`."""
+        self.partition = partition
+        for shard in partition.shards[len(self.shards) :]:
+            self._open(shard)
+        for shard in self.shards if all_know else ():
+            shard.move(partition)
 
     def watch(self, name: str) -> Watcher:
         return Watcher(
@@ -238,7 +253,7 @@ class Cluster:
                 for record in self.journal.follow_nowait(source, shard.id, after):
                     assert shard.deliver(source, record.position, record.data)
         for shard in self.order(self.shards):
-            if shard.id not in skip:
+            if shard.id not in skip and not shard.rests(self.now):
                 shard.tick(self.now)
         for shard, writer in zip(self.shards, self.writers, strict=True):
             self.held += [(shard, writer, commit) for commit in shard.take_commits()]
