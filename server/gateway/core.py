@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from protocol.errors import CloseCode
-from protocol.messages import Message, Ping, Welcome, encode
+from protocol.messages import GeometryChange, Message, Ping, Welcome, encode
 from protocol.parts import PartTable
 from server.gateway import limits
 from server.gateway.answers import Answers
@@ -36,6 +36,7 @@ from server.gateway.sessions import Sessions
 from server.gateway.streams import Streams
 from server.net.frames import frame as whole_frame
 from server.net.link import Link
+from server.shard.space import Partition
 
 __all__ = ["NO_OWNERS", "Gateway", "GatewayConfig", "GatewayStatistics"]
 
@@ -57,13 +58,14 @@ class Gateway:
     ) -> None:
         geometry = config.geometry
         self._config = config
-        self._shards = geometry.shards
+        self._partition = Partition.of(geometry)
+        self._coming: list[Partition] = []
         self._post = Post(publish, config.world, config.name)
-        self._feeds = Feeds(config.schema, geometry, self._shards, self._post, owners)
+        self._feeds = Feeds(config.schema, geometry, self._post, owners)
         self._interests = Interests(geometry, config.schema.rings)
         self._sessions = Sessions(self._interests, self._post)
         self._detached = Detached()
-        self._reminders = Reminders(self._shards)
+        self._reminders = Reminders(geometry.shards)
         self._flows = Flows(config.schema.hz, config.client_bytes_per_s)
         self._on_time = OnTime()
         self._roster = Roster(
@@ -77,7 +79,7 @@ class Gateway:
             config.clients_max,
             turns=max(1, round(limits.PING_EVERY_S * config.schema.hz)),
         )
-        terms = Terms(world=config.world, shards=self._shards, reveal=config.reveal)
+        terms = Terms(world=config.world, shards=geometry.shards, reveal=config.reveal)
         self._handshake = Handshake(
             terms, self._post, config.tokens, self._roster, self._feeds.whole_for
         )
@@ -131,7 +133,7 @@ class Gateway:
         for shard, question in self._reminders.due(now):
             self._post.add(shard, question)
         self._feeds.mend(now)
-        self._post.flush(self._shards, now)
+        self._post.flush(self._partition.shards, now)
 
     def _poll_links(self, now: float) -> None:
         roster, receive = self._roster, self._intake.receive
@@ -145,11 +147,38 @@ class Gateway:
         for state in roster.take_overdue(now):
             roster.drop(state, CloseCode.HELLO_TIMEOUT, "no hello")
 
+    # --- a world that is cut anew ----------------------------------------------------------------
+
+    def cut_anew(self, partition: Partition) -> None:
+        """Take up a partition before the snapshots of the first tick for which it holds."""
+        self._coming.append(partition)
+
+    def _cut_anew(self, tick: int) -> None:
+        due = [each for each in self._coming if each.since <= tick]
+        for partition in sorted(due, key=lambda each: each.age):
+            self._coming.remove(partition)
+            if partition.age > self._partition.age:
+                self._take_up(partition)
+
+    def _take_up(self, partition: Partition) -> None:
+        before, self._partition = self._partition, partition
+        self._feeds.cut_anew(partition)
+        self._reminders.cut_anew(partition.shards)
+        if partition.geometry.version == before.geometry.version:
+            return
+        self._interests.cut_anew(partition.geometry)
+        self._on_time.cut_anew()
+        self._handshake.cut_anew(partition.geometry.shards)
+        told = whole_frame(encode(GeometryChange(partition.geometry.to_data())))
+        for state in self._roster.all():
+            if state.phase is Phase.PLAYING:
+                self._roster.push(state, told)
+
     # --- what goes out ---------------------------------------------------------------------------
 
     def awaits_frames(self, tick: int) -> bool:
         """Whether a shard that runs at `tick` has not been heard of since."""
-        return any(feed.runs(tick) and feed.tick < tick for feed in self._feeds.by_shard.values())
+        return any(feed.runs(tick) and feed.tick < tick for feed in self._feeds.awaited)
 
     def compose(self, tick: int, now: float) -> None:
         """Write the snapshots of `tick` to all links."""
@@ -166,6 +195,7 @@ class Gateway:
         if tick <= self._on_time.baseline.tick:
             return
         awake = self._roster.awake_at = self._clock.advance(now)
+        self._cut_anew(tick)
         self._address_news()
         fan_out = FanOut(
             tick,
@@ -237,7 +267,7 @@ class Gateway:
             tick=self._on_time.baseline.tick,
             entity=playing.entity if playing else 0,
             schema=config.schema.data,
-            geometry=config.geometry.to_data(),
+            geometry=self._partition.geometry.to_data(),
             observer=state.observer,
             conditions=config.conditions,
         )
@@ -257,7 +287,7 @@ class Gateway:
         away = self._feeds.away(now)
         if away:
             shown = ", ".join(str(shard) for shard in away[:SHOWN])
-            return f"{len(away)} of {len(self._shards)} shards are away: {shown}"
+            return f"{len(away)} of {len(self._feeds.awaited)} shards are away: {shown}"
         return None
 
     def drain(self) -> None:

@@ -154,7 +154,7 @@ class Feed:
         self.fresh.clear()
         self.strays.start_anew()
         self._whole_since = frame.tick
-        self.chained = False
+        self.chained = self.newest is None  # who holds nothing of a shard can go on from anything
         self.damaged = False
 
     def _keep(self, frame: Frame) -> None:

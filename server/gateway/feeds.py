@@ -3,7 +3,7 @@
 Must not know: links, interest.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from math import inf
 
 from protocol.errors import ProtocolError
@@ -15,32 +15,45 @@ from server.gateway import limits
 from server.gateway.feed import Feed, Taken
 from server.gateway.post import Post
 from server.shard.mail import Resync
+from server.shard.space import Partition
 
 __all__ = ["Feeds"]
 
 
 class Feeds:
-    """One feed for each shard of the world; frames of others are dropped."""
+    """One feed for each shard of the world; frames of others are dropped.
+
+    `awaited` are those of which a frame comes at every tick.
+    """
 
     def __init__(
         self,
         schema: Schema,
         geometry: Geometry,
-        shards: Sequence[int],
         post: Post,
         owners: Mapping[int, PartTable],
     ) -> None:
-        self.by_shard = {
-            shard: Feed(schema, geometry, shard, owners.get(shard)) for shard in shards
-        }
+        self.by_shard: dict[int, Feed] = {}
         self.gaps = 0
         self.damaged = 0
         self._schema = schema
-        self._geometry = geometry
         self._post = post
         self._asked_at: dict[int, float] = {}
         self._heard_at: dict[int, float] = {}
         self._partial_at = -inf
+        self._owners = owners
+        self.cut_anew(Partition.of(geometry))
+
+    def cut_anew(self, partition: Partition) -> None:
+        """The world is cut so from now on. Shards without a rectangle are heard, not awaited."""
+        self._geometry = geometry = partition.geometry
+        for shard in partition.shards:
+            if shard not in self.by_shard:
+                table = self._owners.get(shard)
+                self.by_shard[shard] = Feed(self._schema, geometry, shard, table)
+        for feed in self.by_shard.values():
+            feed.strays.cut_anew(geometry, feed.tick)
+        self.awaited = [self.by_shard[shard] for shard in geometry.shards]
 
     def take(self, data: bytes, now: float) -> Frame | None:
         """The frame in `data` if it goes on from what is held, None otherwise."""
@@ -90,12 +103,12 @@ class Feeds:
     def away(self, now: float) -> list[int]:
         """The shards that have not been heard of for longer than a takeover takes."""
         oldest = now - limits.WORLD_AWAY_S
-        return [shard for shard in self.by_shard if self._heard_at.get(shard, -inf) < oldest]
+        return [f.shard for f in self.awaited if self._heard_at.get(f.shard, -inf) < oldest]
 
     def mend(self, now: float) -> None:
         """Ask for what turned out to be damaged, and note who is silent."""
         oldest = now - limits.SHARD_SILENT_S
-        if any(self._heard_at.get(shard, -inf) < oldest for shard in self.by_shard):
+        if any(self._heard_at.get(feed.shard, -inf) < oldest for feed in self.awaited):
             self._partial_at = now
         for feed in self.by_shard.values():
             if feed.damaged:

@@ -85,6 +85,10 @@ class Handshake:
         self._joins: dict[int, Asking] = {}  # those of them that join, by session
         self._questions: Counter[int] = Counter()  # how many ask for each session
 
+    def cut_anew(self, shards: Sequence[int]) -> None:
+        """From now on one of these is asked to take who joins."""
+        self._terms = attrs.evolve(self._terms, shards=shards)
+
     def __len__(self) -> int:
         return len(self._asking)
 

@@ -76,19 +76,31 @@ class Interests:
             0 <= radius_class < len(self._geometry.interest)
         )
 
+    def cut_anew(self, geometry: Geometry) -> None:
+        """Shards have other cells from now on: every interest is the same, but divided otherwise.
+
+        Whatever is kept of how an interest is divided is void.
+        """
+        self._geometry = geometry
+        for interest in (self.everything, *self._known.values()):
+            interest.by_shard, interest.runs = self._divided(interest.cells)
+
     def __len__(self) -> int:
         return len(self._known)
 
     def _make(self, cells: tuple[int, ...], *, everything: bool = False) -> Interest:
+        return Interest(cells, frozenset(cells), *self._divided(cells), everything)
+
+    def _divided(
+        self, cells: tuple[int, ...]
+    ) -> tuple[Mapping[int, tuple[int, ...]], Mapping[int, Runs]]:
+        """Which of some cells are whose: as cells, and as runs."""
         by_shard: dict[int, list[int]] = {}
         for cell in cells:
             by_shard.setdefault(self._geometry.shard_of(cell), []).append(cell)
-        return Interest(
-            cells,
-            frozenset(cells),
+        return (
             {shard: tuple(own) for shard, own in sorted(by_shard.items())},
             {shard: runs_of(own) for shard, own in sorted(by_shard.items())},
-            everything,
         )
 
     def _rings_of(self, cells: tuple[int, ...], centre: int) -> Mapping[int, int]:

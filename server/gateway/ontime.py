@@ -63,6 +63,10 @@ class OnTime:
             self._plan = Plan(tuple(self.groups))
         return self._plan
 
+    def cut_anew(self) -> None:
+        """Interests are divided otherwise among the shards: what was worked out is void."""
+        self._plan = None
+
     def begin(self, baseline: Baseline) -> None:
         """A tick is composed, after which links on time are at `baseline`."""
         self.next_baseline = baseline

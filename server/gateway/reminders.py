@@ -33,6 +33,10 @@ class Reminders:
         self._shards = shards
         self._returned: dict[int, _Returned] = {}  # by session
 
+    def cut_anew(self, shards: Sequence[int]) -> None:
+        """These are all shards now; who is being asked already goes on."""
+        self._shards = shards
+
     def __len__(self) -> int:
         return len(self._returned)
 

@@ -33,6 +33,7 @@ from server.gateway.core import NO_OWNERS, Gateway, GatewayConfig, GatewayStatis
 from server.net.link import Link
 from server.shard.mail import frame_subject, gateway_subject
 from server.shard.schedule import Schedule
+from server.shard.space import Partition
 
 __all__ = ["Entrance", "Listen", "RunningGateway", "run_gateway"]
 
@@ -147,6 +148,10 @@ class RunningGateway:
         if scope.cancelled_caught:
             _log.warning("links were still open at the deadline", links=len(self._gateway))
         self._stopped.set()
+
+    def cut_anew(self, partition: Partition) -> None:
+        """The world is cut so from its tick on."""
+        self._gateway.cut_anew(partition)
 
     # --- the tasks -------------------------------------------------------------------------------
 

@@ -43,6 +43,20 @@ class Strays:
         self.lately = frozenset(self._told)
         self.fresh |= frozenset(stray)
 
+    def cut_anew(self, geometry: Geometry, tick: int) -> None:
+        """Shards have other cells from now on, `tick` being the newest of this one's frames.
+
+        Where it owned what it does no more, it may show somebody for a while.
+        """
+        was, self._owners = self._owners == self._shard, geometry.owners
+        own = self._owners == self._shard
+        left, come = np.flatnonzero(was & ~own).tolist(), np.flatnonzero(own & ~was).tolist()
+        self._told.update(dict.fromkeys(left, tick))
+        for cell in come:
+            self._told.pop(cell, None)
+        self.lately = frozenset(self._told)
+        self.fresh = self.fresh.union(left).difference(come)
+
     def composed(self) -> None:
         """The frames so far are in snapshots."""
         if self.fresh:

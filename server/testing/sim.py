@@ -23,6 +23,7 @@ from server.recording.replayer import checksum_of, replay
 from server.shard.census import Tally
 from server.shard.mail import frame_subject, gateway_subject
 from server.shard.schedule import FULL_SPEED
+from server.shard.space import Partition
 from server.testing.client import SimClient
 from server.testing.cluster import Cluster
 from server.testing.truth import find, holder
@@ -192,6 +193,11 @@ class Sim:
         if not 0 < permille <= FULL_SPEED:
             raise ValueError(f"a speed is from 1 to {FULL_SPEED} permille, not {permille}")
         self._cluster.dilation = permille
+
+    def cut_anew(self, partition: Partition) -> None:
+        """Cut the world so from the next tick on, as the coordinator of many nodes may."""
+        self._cluster.cut_anew(partition)
+        self._gateway.cut_anew(partition)
 
     def crash(self, shard: int, *, in_step: bool = False) -> None:
         """Lose the process of a shard and recover it from its journal, as another one would.
