@@ -20,6 +20,7 @@ from server.net.pages import Pages
 from server.settings import Settings, SettingsError
 from server.shard.host import Shard, ShardConfig
 from server.shard.service import MakeShard
+from server.shard.space import Partition
 from sim import Game
 
 __all__ = ["ShardMaker", "cut_world", "gateway_config", "listen_config"]
@@ -33,9 +34,9 @@ def cut_world(schema: Schema, settings: Settings) -> Geometry:
         raise SettingsError(f"shards: {error}") from None
 
 
-@attrs.frozen(kw_only=True)
+@attrs.define(kw_only=True)
 class ShardMaker:
-    """Makes the shards of one world.
+    """Makes the shards of one world, which was cut as `geometry` says in the beginning.
 
     `kept`: whether their journal outlives this process, so that digests and checkpoints are worth
     their while; `recorded`: whether somebody else keeps it, so that digests are. `counting` keeps
@@ -50,6 +51,11 @@ class ShardMaker:
     kept: bool
     recorded: bool = False
     counting: bool = False
+    _partition: Partition | None = None
+
+    def cut_anew(self, partition: Partition) -> None:
+        """How the world is cut for shards that are made from now on."""
+        self._partition = partition
 
     def of(self, shard: int) -> MakeShard:
         """What makes shard number `shard`, given its epoch and its checkpoint if there is one."""
@@ -68,6 +74,7 @@ class ShardMaker:
             counting=self.counting,
             digests_every=1 if self.kept or self.recorded else 0,
             checkpoint_every=round(settings.checkpoint_every_s * hz) if self.kept else 0,
+            partition=self._partition,
         )
         return Shard(self.game, self.schema, self.bus, config, saved)
 

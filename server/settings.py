@@ -34,6 +34,15 @@ class Settings:
         "main"
     )
     shards: Annotated[str, _help("How the world is cut, columns x rows.")] = "2x2"
+    splits: Annotated[
+        bool, _help("Cut shards that cost too much in two, and merge them when they do no more.")
+    ] = True
+    shard_budget: Annotated[
+        float, _help("The share of a core that a shard may take before it is cut in two.")
+    ] = 0.5
+    shard_cells_min: Annotated[
+        int, _help("How many cells wide and high a shard that was cut is at least.")
+    ] = 1
     seed: Annotated[int, _help("Seed of the world's chance.")] = 1
     store: Annotated[
         str,
@@ -88,6 +97,8 @@ class Settings:
     def __attrs_post_init__(self) -> None:
         _check_address(self.host)
         _check_range("port", self.port, 0, 65535)
+        _check_range("shard-budget", self.shard_budget, 0.01, 10)
+        _check_range("shard-cells-min", self.shard_cells_min, 1, 4096)
         _check_range("seed", self.seed, 0, 2**63 - 1)
         _check_range("clients-max", self.clients_max, 1, 100_000)
         _check_range("clients-per-address-max", self.clients_per_address_max, 1, 100_000)

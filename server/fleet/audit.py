@@ -14,6 +14,7 @@ import trio
 
 from server.cluster.seams import Journal
 from server.making import ShardMaker
+from server.placement.record import kept_shards
 from server.shard.census import Tally, tally
 from server.shard.host import Shard
 from server.shard.outbox import EntityParcel, read_parcel
@@ -35,7 +36,8 @@ async def audit(maker: ShardMaker, journal: Journal) -> Tally:
 
     Raises DivergenceError when a journal does not lead where it did.
     """
-    read = [await _read(maker, shard, journal) for shard in maker.geometry.shards]
+    shards_kept = await kept_shards(journal) or maker.geometry.shards
+    read = [await _read(maker, shard, journal) for shard in shards_kept]
     shards = {each.shard.id: each.shard for each in read}
     waiting = Counter(
         entity

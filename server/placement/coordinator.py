@@ -2,8 +2,8 @@
 
 To coordinate is a lease like any other, so a coordinator that dies or is cut off is followed by
 another candidate. What must outlive all of them (when the world began, how it is cut, the plan) is
-the world's record, kept as a checkpoint under a number that no shard has: only who replaces the
-revision that it has read may write it, so one that was followed without knowing cannot.
+the world's record. One that was followed without knowing cannot write it, and how the world is cut
+is told only when it is kept there.
 
 If nobody coordinated for longer than an election takes, the whole cluster was down. Then the
 world's start moves, so that ticks go on about where they ended instead of jumping over the pause.
@@ -14,27 +14,25 @@ is unavailable the term goes on with what is known.
 
 import math
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-import attrs
 import structlog
 import trio
 
-from protocol import cbor
-from protocol.errors import ProtocolError
 from server.cluster.seams import (
     Bus,
     Directory,
     Fenced,
     Journal,
-    JournalError,
     JournalUnavailable,
     Lease,
     LeaseLost,
     Subscription,
     Watch,
 )
-from server.placement.plan import Plan, Planner
+from server.placement.cutter import Change, Cutter, Load
+from server.placement.plan import Planner
+from server.placement.record import RECORD, Founding, RecordError, WorldRecord
 from server.placement.words import (
     COORDINATOR,
     NODE_PREFIX,
@@ -42,63 +40,24 @@ from server.placement.words import (
     Report,
     WordError,
     beacon_subject,
+    geometry_data,
     report_subject,
 )
 
-__all__ = ["Founding", "RecordError", "run_coordinator"]
+__all__ = ["RECORD", "Founding", "RecordError", "run_coordinator"]
 
 _log = structlog.get_logger(__name__)
 
-RECORD: Final = (1 << 31) - 1  # the world's record, where shards have their checkpoints
 TTL_S: Final = 2.5
 BEACON_S: Final = 0.25
 DECIDE_S: Final = 1.0
 SAVE_S: Final = 5.0  # how stale the record's idea of the present may be
 AWAY_S: Final = 20.0  # longer than any election, so the world itself was down
 LISTEN_S: Final = 2.0  # longer than nodes need between two reports
+LEAD_S: Final = 1.0  # before a new tree holds: several beacons tell everybody of it
+REPORTED_S: Final = 3.0  # a shard of which nobody has reported for longer may not be running
 CANDIDATE_S: Final = 0.5  # how often a candidate looks whether somebody is needed
 REPORTS_BUFFERED: Final = 1024
-
-
-class RecordError(JournalError):
-    """The world that is kept is another one than this process would run."""
-
-
-@attrs.frozen(kw_only=True)
-class Founding:
-    """A world as its first coordinator makes it. `identity` and `geometry` are plain data."""
-
-    identity: Any
-    geometry: Any
-    hz: int
-    shards: tuple[int, ...]
-
-
-@attrs.define
-class _Record:
-    """What outlives coordinators. `seen_s` is when one was last alive."""
-
-    start_s: float
-    seen_s: float
-    identity: Any
-    geometry: Any
-    plan: Plan
-    revision: int = 0
-
-    def encode(self) -> bytes:
-        plan = [self.plan.version, [[shard, node] for shard, node in self.plan.nodes.items()]]
-        times = [float(self.start_s), float(self.seen_s)]
-        return cbor.dumps([*times, self.identity, self.geometry, plan])
-
-    @classmethod
-    def decode(cls, data: bytes, revision: int) -> "_Record":
-        try:
-            body: Any = cbor.loads(data)
-            start_s, seen_s, identity, geometry, (version, nodes) = body
-            plan = Plan(version, {int(shard): str(node) for shard, node in nodes})
-        except (ProtocolError, TypeError, ValueError) as error:
-            raise RecordError(f"the world's record is damaged: {error}") from error
-        return cls(start_s, seen_s, identity, geometry, plan, revision)
 
 
 async def run_coordinator(
@@ -161,6 +120,9 @@ class _Term:
         self._wall = wall
         self._nodes: dict[str, int] = {}  # and the epoch of each one's lease
         self._costs: dict[int, float] = {}
+        self._loads: dict[int, tuple[float, Load]] = {}  # when it was reported, and what
+        self._cutter = None if founding.budget is None else Cutter(founding.budget)
+        self._space = founding.space
 
     async def run(self) -> None:
         """Coordinate until the lease is lost."""
@@ -184,7 +146,7 @@ class _Term:
             watch.close()
 
     async def _coordinate(
-        self, record: _Record, planner: Planner, reports: Subscription, watch: Watch
+        self, record: WorldRecord, planner: Planner, reports: Subscription, watch: Watch
     ) -> None:
         number, decide_at = 0, -math.inf
         while True:
@@ -202,7 +164,9 @@ class _Term:
             if now >= decide_at or fresh:
                 decide_at = now + DECIDE_S
                 before = planner.plan.version
-                record.plan = planner.decide(self._founding.shards, self._nodes, self._costs, now)
+                await self._cut_anew(record, planner, now)
+                shards = range(record.tree.count)
+                record.plan = planner.decide(shards, self._nodes, self._costs, now)
                 if record.plan.version != before:
                     _log.info("placed", version=record.plan.version, moves=planner.moves)
             if now < self._lease.deadline:
@@ -210,7 +174,35 @@ class _Term:
                 self._bus.publish(beacon_subject(self._world), self._beacon(record, number))
             await trio.sleep(BEACON_S)
 
-    def _beacon(self, record: _Record, number: int) -> bytes:
+    async def _cut_anew(self, record: WorldRecord, planner: Planner, now: float) -> None:
+        """Have the world cut otherwise if that is worth it. It is told when it is kept."""
+        if self._cutter is None:
+            return
+        loads = {s: load for s, (at, load) in self._loads.items() if now - at <= REPORTED_S}
+        since = self._tick(record) + math.ceil(LEAD_S * self._founding.hz)
+        before = record.tree
+        change = self._cutter.decide(before, loads, self._nodes.keys(), now, since)
+        if change.place is not None:
+            planner.place(*change.place)
+        if change.tree is before:
+            return
+        record.tree = change.tree
+        try:
+            await record.save(self._journal, self._wall())
+        except JournalUnavailable as error:
+            record.tree = before
+            _log.warning("the world is not cut anew", reason=str(error))
+        else:
+            self._note_change(planner, change, now)
+
+    def _note_change(self, planner: Planner, change: Change, now: float) -> None:
+        for shard, cost in change.moved.items():
+            self._costs[shard] = cost
+            planner.stay(shard, now)
+        tree, moved = change.tree, sorted(change.moved)
+        _log.info("cut anew", version=tree.version, leaves=len(tree.leaves), shards=moved)
+
+    def _beacon(self, record: WorldRecord, number: int) -> bytes:
         return Beacon(
             epoch=self._lease.epoch,
             number=number,
@@ -218,7 +210,7 @@ class _Term:
             start_s=record.start_s,
             hz=self._founding.hz,
             identity=record.identity,
-            geometry=record.geometry,
+            geometry=geometry_data(record.tree.partition(self._space)),
             plan=record.plan,
         ).encode()
 
@@ -229,16 +221,19 @@ class _Term:
             return
         if report.node in self._nodes:
             self._costs.update(report.costs)
+            now = trio.current_time()
+            for shard, cost in report.costs.items():
+                self._loads[shard] = now, Load(report.node, cost, report.cuts.get(shard))
 
     # --- the record ------------------------------------------------------------------------------
 
-    async def _load(self) -> _Record:
+    async def _load(self) -> WorldRecord:
         now, founding = self._wall(), self._founding
         kept = await self._journal.load(RECORD)
         if kept is None:
-            record = _Record(now, now, founding.identity, founding.geometry, Plan())
+            record = WorldRecord.new(founding, now)
         else:
-            record = _Record.decode(kept.data, kept.revision)
+            record = WorldRecord.decode(kept.data, kept.revision)
             if record.identity != founding.identity:
                 raise RecordError(
                     f"the world {self._world!r} on this engine is another one: "
@@ -249,7 +244,7 @@ class _Term:
                 # Not by all of it: the record may be older than the newest tick.
                 record.start_s += away_s - SAVE_S - 1
                 _log.info("the world was down", seconds=round(away_s, 1))
-        await self._save(record)
+        await record.save(self._journal, self._wall())
         return record
 
     async def _anybody_ticks(self) -> bool:
@@ -266,17 +261,11 @@ class _Term:
             reports.close()
         return False
 
-    async def _save(self, record: _Record) -> None:
-        record.seen_s = self._wall()
-        record.revision = await self._journal.save(
-            RECORD, record.encode(), position=0, revision=record.revision
-        )
-
-    async def _keep(self, record: _Record) -> None:
+    async def _keep(self, record: WorldRecord) -> None:
         while True:
             await trio.sleep(SAVE_S)
             try:
-                await self._save(record)
+                await record.save(self._journal, self._wall())
             except JournalUnavailable as error:
                 _log.warning("the world's record is not kept", reason=str(error))
 
@@ -285,5 +274,5 @@ class _Term:
             await trio.sleep(TTL_S / 4)
             await self._lease.renew()
 
-    def _tick(self, record: _Record) -> int:
+    def _tick(self, record: WorldRecord) -> int:
         return int((self._wall() - record.start_s) * self._founding.hz)

@@ -94,6 +94,16 @@ class Planner:
             self.plan = Plan(self.plan.version + 1, placed)
         return self.plan
 
+    def place(self, shard: int, node: str) -> None:
+        """Have a shard on a node, whatever that evens out; nothing if it is there."""
+        if self.plan.nodes.get(shard) != node:
+            self.plan = Plan(self.plan.version + 1, {**self.plan.nodes, shard: node})
+            self.moves += 1
+
+    def stay(self, shard: int, now: float) -> None:
+        """Leave a shard where it is for a while: what it costs is about to change."""
+        self._moved[shard] = _Move(now, "", STAY_S)
+
     def _even_out(self, board: "_Board", now: float) -> None:
         """From the busiest to the idlest, from the next one to the next one, and so on."""
         givers = sorted(board.loads, key=lambda node: (-board.loads[node], node))

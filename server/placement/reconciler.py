@@ -27,8 +27,10 @@ from server.placement.words import (
     beacon_subject,
     report_subject,
 )
+from server.shard.load import best_cut
 from server.shard.recovery import Standby
 from server.shard.service import MakeShard, Node, OwnedShard, own_shard
+from server.shard.space import Partition
 from sim.errors import EngineError
 
 __all__ = ["BEACONS_BUFFERED", "Listener", "Reconciler"]
@@ -83,8 +85,16 @@ class Listener:
         return self.newest if self.newest is not None else await self.wait()
 
 
+def _nothing(_: Partition) -> None:
+    """Who makes shards does not ask how the world is cut."""
+
+
 class Reconciler:
-    """Has a node run what is placed on it. `make(shard)` makes a shard as `own_shard` wants it."""
+    """Has a node run what is placed on it. `make(shard)` makes a shard as `own_shard` wants it.
+
+    `cut_anew` is told of every new partition before shards are made for it; cuts are looked for
+    that leave `least_cells` on either side.
+    """
 
     def __init__(
         self,
@@ -97,6 +107,8 @@ class Reconciler:
         bus: Bus,
         directory: Directory,
         journal: Journal,
+        cut_anew: Callable[[Partition], None] = _nothing,
+        least_cells: int = 1,
     ) -> None:
         self._node = node
         self._name = name
@@ -106,6 +118,9 @@ class Reconciler:
         self._bus = bus
         self._directory = directory
         self._journal = journal
+        self._cut_anew = cut_anew
+        self._least_cells = least_cells
+        self._geometry: object = None  # as the newest beacon that was looked at told it
         self._handovers = Handovers(name, world, bus, directory)
         self._busy: set[int] = set()
         self._giving: set[int] = set()
@@ -168,6 +183,7 @@ class Reconciler:
     async def _follow(self, nursery: trio.Nursery) -> None:
         beacon = await self._listener.first()
         while True:
+            self._take_up(beacon)
             mine = beacon.plan.of(self._name)
             wanted = frozenset[int]() if self._leaving else mine
             for shard in sorted(wanted - self._node.shards.keys() - self._busy - self._broken):
@@ -177,6 +193,19 @@ class Reconciler:
                 self._busy.add(shard)
                 nursery.start_soon(self._give, shard)
             beacon = await self._listener.wait()
+
+    def _take_up(self, beacon: Beacon) -> None:
+        """If the world is cut otherwise than before, have shards made and stepped accordingly."""
+        if beacon.geometry == self._geometry:
+            return
+        self._geometry = beacon.geometry
+        try:
+            partition = beacon.partition()
+        except WordError as error:
+            _log.error("a beacon that cannot be followed", reason=str(error))
+            return
+        self._cut_anew(partition)
+        self._node.cut_anew(partition)
 
     def _is_mine(self, shard: int) -> bool:
         newest = self._listener.newest
@@ -279,6 +308,12 @@ class Reconciler:
         node = self._node
         while True:
             costs = {shard: cost * node.schedule.hz for shard, cost in node.costs_s.items()}
-            report = Report(node=self._name, tick=node.tick, costs=costs)
+            cuts = {s: best_cut(shard, self._least_cells) for s, shard in node.shards.items()}
+            report = Report(
+                node=self._name,
+                tick=node.tick,
+                costs=costs,
+                cuts={shard: cut for shard, cut in cuts.items() if cut is not None},
+            )
             self._bus.publish(report_subject(self._world, self._name), report.encode())
             await trio.sleep(REPORT_S)

@@ -15,7 +15,11 @@ import attrs
 
 from protocol import cbor
 from protocol.errors import ProtocolError
+from protocol.geometry import Geometry
+from protocol.limits import SHARDS_MAX
 from server.placement.plan import Plan
+from server.shard.load import Cut
+from server.shard.space import Partition
 
 __all__ = [
     "COORDINATOR",
@@ -26,6 +30,7 @@ __all__ = [
     "Stage",
     "WordError",
     "beacon_subject",
+    "geometry_data",
     "handover_subject",
     "report_subject",
 ]
@@ -36,6 +41,12 @@ NODE_PREFIX: Final = "node."  # and those of who can run shards, each with its n
 
 class WordError(ValueError):
     """These bytes are no beacon or report; their sender is broken, or of another version."""
+
+
+def geometry_data(partition: Partition) -> dict[str, Any]:
+    """The `geometry` of beacons."""
+    more = {"since": partition.since, "all": len(partition.shards)}
+    return partition.geometry.to_data() | more
 
 
 def beacon_subject(world: str) -> str:
@@ -58,7 +69,9 @@ class Beacon:
     """What the coordinator of `epoch` says at `now_s`.
 
     Times are seconds since 1970. Tick 0 of the world begins at `start_s`. `identity` says which
-    game it is, and `geometry` how it is cut, as plain data.
+    game it is, and `geometry` how it is cut, as plain data. That has two entries more than
+    the one of clients, so that who knows nothing of them may still read it: `since`, the tick from
+    which it holds, and `all`, how many shards there are, those without a rectangle among them.
     """
 
     epoch: int
@@ -69,6 +82,18 @@ class Beacon:
     identity: Any
     geometry: Any
     plan: Plan
+
+    def partition(self) -> Partition:
+        """How the world is cut. Raises WordError when that makes no sense."""
+        try:
+            geometry = Geometry.from_data(self.geometry)
+            since = int(self.geometry.get("since", 0))
+            count = int(self.geometry.get("all", len(geometry.shards)))
+        except (ProtocolError, AttributeError, TypeError, ValueError) as error:
+            raise WordError("a beacon without a geometry") from error
+        if not max(geometry.shards) < count <= SHARDS_MAX:
+            raise WordError("a beacon that does not count its shards")
+        return Partition(geometry, tuple(range(count)), since)
 
     def encode(self) -> bytes:
         """As CBOR bytes."""
@@ -100,26 +125,34 @@ class Beacon:
 
 @attrs.frozen(kw_only=True)
 class Report:
-    """What one node says: the share of its time that each of its shards takes, and its tick."""
+    """What one node says: the share of its time that each of its shards takes, and its tick.
+
+    `cuts` are where shards would best be cut, of those that can be.
+    """
 
     node: str
     tick: int
     costs: dict[int, float]
+    cuts: dict[int, Cut] = attrs.field(factory=dict)
 
     def encode(self) -> bytes:
         """As CBOR bytes."""
-        return cbor.dumps([self.node, self.tick, [[s, float(c)] for s, c in self.costs.items()]])
+        costs = [[shard, float(cost)] for shard, cost in self.costs.items()]
+        cuts = [[shard, cut.axis, cut.at, cut.share] for shard, cut in self.cuts.items()]
+        return cbor.dumps([self.node, self.tick, costs, cuts])
 
     @classmethod
     def decode(cls, data: bytes) -> "Report":
         """The reverse; WordError if it is none."""
         try:
             body: Any = cbor.loads(data)
-            node, tick, costs = body
+            node, tick, costs, *later = body
+            (cuts,) = later or ([],)  # older nodes say nothing of them
             return cls(
                 node=str(node),
                 tick=int(tick),
                 costs={int(shard): float(cost) for shard, cost in costs},
+                cuts={int(s): Cut(int(axis), int(at), float(part)) for s, axis, at, part in cuts},
             )
         except (ProtocolError, TypeError, ValueError) as error:
             raise WordError("not a report") from error

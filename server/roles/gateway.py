@@ -25,7 +25,7 @@ from server.observe.garbage import few_collections
 from server.observe.logs import configure_logs
 from server.page import load_pages
 from server.roles.told import tell_links
-from server.roles.world import first_beacon, join_world, schedule_of, world_away
+from server.roles.world import first_beacon, follow_cuts, join_world, schedule_of, world_away
 from server.settings import Settings
 from server.signals import run_until_signalled
 from sim import Game
@@ -89,6 +89,7 @@ async def run_gateway_role(
                 )
                 url = f"ws://{authority(settings.host, gateway.port)}"
                 nursery.start_soon(tell_links, member.engine.bus, settings.world, name, gateway)
+                nursery.start_soon(follow_cuts, member.listener, gateway.cut_anew)
                 health.watch(gateway.unready, partial(world_away, member))
                 _log.info("gateway", name=name, world=settings.world, url=url)
                 role = GatewayRole(gateway, url, settings.drain_s, settings.drain_wait_s)

@@ -14,7 +14,6 @@ import attrs
 import structlog
 import trio
 
-from protocol.geometry import Geometry
 from server.cluster.nats.settings import EngineSettings
 from server.games import load_game
 from server.making import ShardMaker
@@ -130,7 +129,7 @@ async def run_node_role(
                 maker = ShardMaker(
                     game=game,
                     schema=member.schema,
-                    geometry=Geometry.from_data(beacon.geometry),
+                    geometry=member.founding.space,
                     bus=engine.bus,
                     settings=settings,
                     kept=True,
@@ -145,6 +144,8 @@ async def run_node_role(
                     bus=engine.bus,
                     directory=engine.directory,
                     journal=engine.journal,
+                    cut_anew=maker.cut_anew,
+                    least_cells=settings.shard_cells_min,
                 )
                 nursery.start_soon(reconciler.run)
                 health.watch(partial(_apart, reconciler), partial(world_away, member))

@@ -7,33 +7,38 @@ Must not know: what a role does.
 """
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import attrs
+import structlog
 import trio
 
 from protocol.schema import Schema
 from server.cluster.nats.engine import Engine, open_engine
 from server.cluster.nats.settings import EngineSettings
 from server.making import cut_world
-from server.placement.coordinator import Founding, RecordError
 from server.placement.reconciler import Listener
-from server.placement.words import Beacon
+from server.placement.record import Founding, RecordError
+from server.placement.words import Beacon, WordError
 from server.roles.errors import NoWorldError
 from server.settings import Settings
 from server.shard.schedule import Schedule
+from server.shard.space import Partition
 from sim import Game
 
 __all__ = [
     "Membership",
     "first_beacon",
+    "follow_cuts",
     "founding_of",
     "join_world",
     "schedule_of",
     "world_away",
 ]
+
+_log = structlog.get_logger(__name__)
 
 PATIENCE_S: Final = 30.0  # for a first beacon: an election and the start of a node take far less
 AWAY_S: Final = 6.0  # without a beacon, of which there are several a second, even if one is elected
@@ -60,7 +65,11 @@ def founding_of(game: Game, schema: Schema, settings: Settings) -> Founding:
         "shards": settings.shards,
     }
     return Founding(
-        identity=identity, geometry=geometry.to_data(), hz=schema.hz, shards=geometry.shards
+        identity=identity,
+        geometry=geometry.to_data(),
+        hz=schema.hz,
+        shards=geometry.shards,
+        budget=settings.shard_budget if settings.splits else None,
     )
 
 
@@ -104,6 +113,20 @@ def world_away(member: Membership) -> str | None:
     """Why this process cannot do its part, None while beacons are heard."""
     silent_s = trio.current_time() - member.listener.heard_at
     return None if silent_s <= AWAY_S else "nobody coordinates the world"
+
+
+async def follow_cuts(listener: Listener, cut_anew: Callable[[Partition], None]) -> None:
+    """Tell of every way in which the world is cut, until cancelled."""
+    seen: object = None
+    beacon = await listener.first()
+    while True:
+        if beacon.geometry != seen:
+            seen = beacon.geometry
+            try:
+                cut_anew(beacon.partition())
+            except WordError as error:
+                _log.error("a beacon that cannot be followed", reason=str(error))
+        beacon = await listener.wait()
 
 
 def schedule_of(beacon: Beacon) -> Schedule:

@@ -63,7 +63,7 @@ class Keeper:
 
     def move(self, partition: Partition) -> None:
         """The world is cut so from the next tick on."""
-        if self.shard.partition is not partition:
+        if partition.age > self.shard.partition.age:
             self.shard.move(partition)
             self._follow_all()
 

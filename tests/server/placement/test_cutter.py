@@ -1,0 +1,177 @@
+"""What is dear is cut, what is cheap merges, and neither because of a moment."""
+
+from collections.abc import Callable
+
+import attrs
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocol.geometry import Geometry
+from server.placement.cutter import COLD_S, HOT_S, SETTLE_S, SHARDS_MAX, Cutter, Load
+from server.placement.tree import Tree
+from server.shard.load import Cut
+
+BUDGET = 0.5
+NODES = ("a", "b")
+
+
+@attrs.define
+class World:
+    """A world whose shards' costs are told by `cost`; new shards run where they are placed."""
+
+    cost: Callable[[Tree, int], float]
+    tree: Tree = attrs.field(
+        factory=lambda: Tree.founding(Geometry.grid(160, 160, 10, (10,), (2, 1)))
+    )
+    cutter: Cutter = attrs.field(factory=lambda: Cutter(BUDGET))
+    nodes: tuple[str, ...] = NODES
+    homes: dict[int, str] = attrs.field(factory=lambda: {0: "a", 1: "b"})
+    share: float = 0.5
+    now: float = 0.0
+
+    def load(self, shard: int) -> Load:
+        leaf = {leaf.shard: leaf for leaf in self.tree.leaves}.get(shard)
+        cut = None
+        if leaf is not None:
+            axis = 0 if leaf.x1 - leaf.x0 >= leaf.y1 - leaf.y0 else 1
+            middle = (leaf[1 + axis] + leaf[3 + axis]) // 2
+            if leaf[1 + axis] < middle:
+                cut = Cut(axis, middle, self.share)
+        return Load(self.homes[shard], self.cost(self.tree, shard), cut)
+
+    def second(self) -> None:
+        self.now += 1
+        loads = {shard: self.load(shard) for shard in self.homes}
+        change = self.cutter.decide(self.tree, loads, self.nodes, self.now, int(self.now * 20))
+        self.tree = change.tree
+        if change.place is not None:
+            self.homes[change.place[0]] = change.place[1]
+        for shard in range(self.tree.count):
+            if shard not in self.homes:  # the planner gives it to who has the least to do
+                busy = dict.fromkeys(self.nodes, 0.0)
+                for other, home in self.homes.items():
+                    busy[home] += self.cost(self.tree, other)
+                self.homes[shard] = min(busy, key=lambda node: (busy[node], node))
+
+    def seconds(self, count: float) -> None:
+        for _ in range(int(count)):
+            self.second()
+
+
+def area(tree: Tree, shard: int, of: tuple[float, float] = (1.0, 0.0)) -> float:
+    """The share of one of the two founding halves that a shard has, as a cost."""
+    for leaf in tree.leaves:
+        if leaf.shard == shard:
+            size = (leaf.x1 - leaf.x0) * (leaf.y1 - leaf.y0) / 128
+            return size * of[leaf.x0 >= 8]
+    return 0.0
+
+
+def test_a_shard_over_its_budget_is_cut_and_the_half_runs_where_there_is_room() -> None:
+    world = World(lambda tree, shard: area(tree, shard, (0.9, 0.1)))
+    world.seconds(HOT_S)
+    assert len(world.tree.leaves) == 2, "not because of a moment"
+    world.seconds(4)
+    assert len(world.tree.leaves) == 3
+    assert world.homes[2] == "b"
+    assert world.tree.since == int(world.now * 20) or world.tree.since > 0
+    world.seconds(60)
+    assert len(world.tree.leaves) == 3, "0.45 each is within the budget, and not cold"
+
+
+def test_nothing_is_cut_while_its_heir_does_not_run() -> None:
+    world = World(lambda tree, shard: area(tree, shard, (0.9, 0.1)))
+    while world.tree.count == 2:
+        world.second()
+    del world.homes[2]  # placed, but not reported
+    before = world.tree
+    loads = {shard: world.load(shard) for shard in world.homes}
+    for second in range(30):
+        change = world.cutter.decide(before, loads, NODES, world.now + second, 0)
+        assert change.tree.leaves == before.leaves
+        assert change.tree.count == before.count, "one that waits is enough"
+
+
+def test_a_resting_shard_is_moved_to_where_there_is_room_first() -> None:
+    world = World(lambda tree, shard: area(tree, shard, (0.9, 0.1)))
+    world.tree = world.tree.opened()
+    world.homes[2] = "a"
+    world.seconds(HOT_S + 2)
+    assert world.homes[2] == "b"
+    assert world.tree.count == 3, "it is used before another one is opened"
+    assert len(world.tree.leaves) == 3
+
+
+def test_a_cut_that_moves_next_to_nothing_is_left_alone() -> None:
+    world = World(lambda tree, shard: area(tree, shard, (0.9, 0.1)), share=0.05)
+    world.seconds(60)
+    assert len(world.tree.leaves) == 2
+
+
+def test_a_peak_cuts_nothing_and_a_lull_merges_nothing() -> None:
+    hot = [True]
+    world = World(lambda tree, shard: area(tree, shard, (0.9 if hot[0] else 0.45, 0.1)))
+    for second in range(60):
+        hot[0] = second % 3 == 0
+        world.second()
+    assert len(world.tree.leaves) == 2
+    hot[0] = True
+    world.seconds(10)
+    assert len(world.tree.leaves) == 3
+    for second in range(120):
+        world.cost = lambda tree, shard, s=second: area(tree, shard, (0.5 * (s % 15 == 0), 0.1))
+        world.second()
+    assert len(world.tree.leaves) == 3
+
+
+def test_when_the_crowd_is_gone_the_world_is_what_it_was() -> None:
+    world = World(lambda tree, shard: area(tree, shard, (3.6, 0.1)))
+    founded = world.tree.leaves
+    world.seconds(120)
+    most = len(world.tree.leaves)
+    assert most >= 9
+    world.cost = lambda tree, shard: area(tree, shard, (0.05, 0.05))
+    world.seconds((COLD_S + SETTLE_S + 2) * most)
+    assert world.tree.leaves == founded
+    assert world.cutter.merges == world.cutter.splits == most - 2
+    count = world.tree.count
+    world.cost = lambda tree, shard: area(tree, shard, (3.6, 0.1))
+    world.seconds(120)
+    assert world.tree.count == count, "those that rest are used again"
+
+
+def test_a_world_does_not_grow_for_ever() -> None:
+    world = World(lambda *_: 1.0)
+    world.tree = attrs.evolve(world.tree, count=SHARDS_MAX)
+    leaves = {leaf.shard for leaf in world.tree.leaves}
+    loads = {shard: world.load(shard) for shard in leaves}
+    for second in range(20):
+        change = world.cutter.decide(world.tree, loads, NODES, float(second), 0)
+        assert change.tree.count == SHARDS_MAX
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.floats(0, 2)), max_size=12), st.floats(0.0, 1.0))
+def test_changes_are_apart_and_never_leave_a_leaf_to_nobody(
+    costs: list[tuple[float, float]], share: float
+) -> None:
+    world = World(lambda *_: 0.0, share=share)
+    changed_at = -SETTLE_S
+    for cost in costs:
+        world.cost = lambda tree, shard, c=cost: area(tree, shard, c)
+        for _ in range(7):
+            before = world.tree
+            running = set(world.homes)
+            world.second()
+            if world.tree.version != before.version:
+                assert world.now - changed_at >= SETTLE_S
+                changed_at = world.now
+                assert {leaf.shard for leaf in world.tree.leaves} <= running
+
+
+@pytest.mark.parametrize("nodes", [(), ("a",)])
+def test_whatever_nodes_there_are(nodes: tuple[str, ...]) -> None:
+    world = World(lambda tree, shard: area(tree, shard, (0.9, 0.1)), nodes=nodes)
+    world.homes = {0: "a", 1: "a"}
+    world.seconds(20)
+    assert len(world.tree.leaves) == (3 if nodes else 2)
