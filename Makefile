@@ -15,7 +15,7 @@ FIRST ?= 1
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: bench bench-balancer bench-full bench-peer chaos check clean constraints coverage crash \
+.PHONY: bench bench-balancer bench-crowd bench-full bench-peer chaos check clean constraints coverage crash \
         demo develop help install simulate simulate-mutants simulate-recorded test test-slow
 
 help: ## show this list
@@ -66,6 +66,9 @@ crash: develop ## kill a real server KILLS times while BOTS play, and prove that
 
 bench-balancer: develop ## 200 bots through HAProxy, one gateway drained and one killed (two minutes)
 	$(RUN)/python -m benchmarks.balancer
+
+bench-crowd: develop ## 500 bots gather in two corners, with splits and migrations and without
+	$(RUN)/python -m benchmarks.crowd
 
 bench-peer: develop ## Shoal and Colyseus side by side: cost, bytes, and the most that each holds
 	$(RUN)/python -m benchmarks.interest --clients 400 --against colyseus

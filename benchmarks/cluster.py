@@ -75,9 +75,9 @@ class Cluster:
             _wait_listens(port, child)
             yield child, port
 
-    def node(self, name: str) -> Child:
+    def node(self, name: str, *flags: str) -> Child:
         """Start a node."""
-        return self._start("node", "--name", name)
+        return self._start("node", "--name", name, *flags)
 
     def gateway(self) -> tuple[Child, int]:
         """Start a gateway and wait until it listens; it, and its port."""

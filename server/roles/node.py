@@ -124,6 +124,7 @@ async def run_node_role(
                         journal=engine.journal,
                         schedule=schedule_of(beacon),
                         on_tick=ticked,
+                        effort=time.thread_time,  # others may be busy on this machine, too
                     )
                 )
                 maker = ShardMaker(

@@ -61,7 +61,14 @@ class Bookkeeper:
         self._sessions = sessions
         self._recall = recall
         self._durability = durability
+        self._every = config.checkpoint_every
         self._checkpoint_turn = self._turn(world.tick)
+
+    def leave_checkpoints(self, every: int) -> None:
+        """From now on one in so many ticks, if there are any at all."""
+        if self._config.checkpoint_every and every != self._every:
+            self._every = every
+            self._checkpoint_turn = self._turn(self._world.tick)
 
     def leave_commit(self, happened: Happened) -> None:
         """Write down a tick that is over."""
@@ -111,5 +118,5 @@ class Bookkeeper:
 
     def _turn(self, tick: int) -> int:
         """Which checkpoint's time it is. A tick may be skipped, so being due is no single tick."""
-        every = self._config.checkpoint_every
+        every = self._every
         return (tick + self._config.shard * every // 4) // every if every else 0

@@ -271,6 +271,10 @@ class Shard:
         """Everything that the ticks to come depend on, as it is after the newest one."""
         return self._books.checkpoint()
 
+    def leave_checkpoints(self, every: int) -> None:
+        """From now on leave one in so many ticks, if any are left."""
+        self._books.leave_checkpoints(every)
+
     def replay(self, record: TickRecord) -> tuple[Out, ...]:
         """Take a recorded step again, before the first tick; the outs that it made.
 

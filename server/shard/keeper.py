@@ -25,6 +25,8 @@ _log = structlog.get_logger(__name__)
 
 TRY_AGAIN_S: Final = 0.5  # after the journal took nothing
 COST_SMOOTHING: Final = 1 / 32  # weight of the newest step: about the last second and a half counts
+REPLAY_S: Final = 0.5  # what the steps behind a checkpoint may cost whoever takes them again
+CHECKPOINT_TICKS_MIN: Final = 16  # more often none is left, whatever steps cost
 FINISH_S: Final = 10.0  # for making durable what was stepped, at the end
 RELEASE_S: Final = 2.0  # a lease that cannot be given back runs out by itself
 
@@ -86,8 +88,16 @@ class Keeper:
             self._to_write.send_nowait(commit)
 
     def note_cost(self, cost_s: float) -> None:
-        """Note what the newest step cost."""
+        """Note what the newest step cost.
+
+        Whoever takes the shard over takes the steps behind its checkpoint again, so the dearer they
+        are the fewer these must be.
+        """
         self.cost_s += (cost_s - self.cost_s) * COST_SMOOTHING
+        every = self.shard.config.checkpoint_every
+        while every * self.cost_s > REPLAY_S and every >= 2 * CHECKPOINT_TICKS_MIN:
+            every //= 2
+        self.shard.leave_checkpoints(every)
 
     async def let_go(self) -> None:
         """Stop writing and give the lease back."""

@@ -128,8 +128,10 @@ class Node:
         schedule: Schedule,
         last_tick: int,
         stopwatch: Callable[[], float],
+        effort: Callable[[], float],
     ) -> None:
         self._stopwatch = stopwatch
+        self._effort = effort
         self._keepers: dict[int, Keeper] = {}
         self._waiting = list(owned)
         self._background: trio.Nursery | None = None
@@ -240,9 +242,9 @@ class Node:
             for keeper in self._keepers.values():
                 if self._partition is not None:
                     keeper.move(self._partition)
-                started = self._stopwatch()
+                started = self._effort()
                 keeper.step(slot.tick, self._pace.permille, now)
-                keeper.note_cost(self._stopwatch() - started)
+                keeper.note_cost(self._effort() - started)
             self._pace.observe(self._stopwatch() - began, missed)
             stepped, self._stepped = self._stepped, trio.Event()
             stepped.set()
@@ -278,13 +280,15 @@ async def run_node(
     last_tick: int = 0,
     on_tick: Callable[[int], None] = _nothing,
     stopwatch: Callable[[], float] = time.perf_counter,
+    effort: Callable[[], float] | None = None,
     task_status: trio.TaskStatus[Node] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Step `owned` shards at each slot of `schedule` until the node is stopped or cancelled.
 
     `schedule` is in trio's time. `on_tick` is called after all shards have stepped. `stopwatch`
-    tells what a step costs, in seconds; where time is virtual, it should be, too.
+    tells how long a tick takes, in seconds, and `effort` how much of that is our own doing, which
+    is what shards are said to cost (None: all of it); where time is virtual, both should be, too.
     """
-    node = Node(owned, schedule, last_tick, stopwatch)
+    node = Node(owned, schedule, last_tick, stopwatch, effort or stopwatch)
     task_status.started(node)
     await node.run(journal, on_tick)

@@ -1,0 +1,230 @@
+"""A moving crowd, with and without splits and migrations.
+
+Two nodes, a gateway and a private nats-server run as processes of their own; 500 bots join, gather
+in one corner of the world for 40 seconds, then in the opposite one. The step of a shard costs what
+its crowd costs, all pairs of it, and that is set before so that a single core cannot hold everybody
+in one shard. Once the coordinator may cut shards and move them, once neither happens.
+
+`tick_ms` is the time between two frames of a player's shard, over all players and all ticks of both
+corners, the walks there among them; `dilation` is the slowest speed that was announced, in permille
+of full speed. At the end all processes stop and every entity is counted in the journals.
+
+    python -m benchmarks.crowd [--bots 500] [--json]
+
+It exits with 1 when an entity is lost or doubled, or a bot was lost.
+"""
+
+import argparse
+import json
+import os
+import sys
+import time
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import trio
+
+from benchmarks import machine
+from benchmarks.cluster import WORLD, Cluster, EngineMissingError
+from benchmarks.crowd import ROUNDS
+from benchmarks.crowd.ticks import Cuts, Ticks
+from benchmarks.interest.children import Child, ChildFailedError, python
+from benchmarks.interest.rules import TICK_INTERVAL_MS_MAX
+from benchmarks.migration.mover import Mover
+from protocol.schema import Schema
+from server.cluster.bus import MemoryBus
+from server.cluster.nats.engine import Engine, open_engine
+from server.cluster.nats.settings import EngineSettings
+from server.fleet.audit import audit
+from server.making import ShardMaker, cut_world
+from server.placement.reconciler import Listener
+from server.settings import Settings
+from sim import Game
+
+GAME: Final = "benchmarks.crowd.world:game"
+SHARDS: Final = "2x2"
+HOMES: Final = {0: "a", 1: "b", 2: "a", 3: "b"}
+STEP_MS: Final = 60.0  # of everybody in one shard: more than a tick has
+PATIENCE_S: Final = 90.0
+INPUT_HZ: Final = 0.5
+
+Figures = dict[str, Any]
+
+
+def calibrated(bots: int) -> tuple[int, float]:
+    """How many rounds make a step of everybody cost `STEP_MS`, and what one round costs, in ms."""
+    from benchmarks.crowd.world import CORNER, press  # noqa: PLC0415 - the environment is not set
+
+    chance = np.random.default_rng(1)
+    x, y = chance.uniform(0, CORNER, (2, bots))
+    costs = []
+    for _ in range(20):
+        began = time.perf_counter()
+        press(x, y, 1)
+        costs.append((time.perf_counter() - began) * 1000)
+    cost = float(np.median(costs))
+    return max(1, round(STEP_MS / cost)), cost
+
+
+async def measure(bots: int, *, splits: bool) -> Figures:
+    """One crowd in both corners."""
+    from benchmarks.crowd.world import game  # noqa: PLC0415 - as the children load it
+
+    with Cluster.running(GAME, SHARDS) as cluster:
+        settings = EngineSettings(urls=(cluster.engine_url,))
+        async with (
+            open_engine(settings, WORLD, name="eyes") as engine,
+            trio.open_nursery() as nursery,
+        ):
+            if not splits:
+                await nursery.start(partial(Mover(game, SHARDS, engine).run, HOMES, watch=False))
+            figures = await _play(cluster, engine, game, bots)
+            nursery.cancel_scope.cancel()
+    return figures
+
+
+async def _play(cluster: Cluster, engine: Engine, game: Game, bots: int) -> Figures:
+    from benchmarks.crowd.world import CORNERS, window  # noqa: PLC0415 - as above
+
+    ticks, cuts = Ticks(), Cuts()
+    async with trio.open_nursery() as nursery:
+        listener = Listener(engine.bus, WORLD)
+        nursery.start_soon(listener.run)
+        nursery.start_soon(cuts.run, listener)
+        nursery.start_soon(ticks.run, engine.bus)
+        nodes = {name: cluster.node(name, "--counting") for name in "ab"}
+        with trio.fail_after(PATIENCE_S):
+            while len(ticks.shards) < len(HOMES):
+                _check(nodes)
+                await trio.sleep(0.1)
+        gateway, port = await trio.to_thread.run_sync(cluster.gateway)
+        argv = python(
+            "benchmarks.interest.bots",
+            dialect="shoal",
+            port=port,
+            clients=bots,
+            input_hz=INPUT_HZ,
+        )
+        with Child.running(argv, None) as crowd:
+            await trio.to_thread.run_sync(crowd.wait_ready, PATIENCE_S)
+            processes = {**nodes, "gateway": gateway, "engine": cluster.engine, "bots": crowd}
+            while ticks.newest < window(0)[0]:  # noqa: ASYNC110 - remote processes tick
+                await trio.sleep(0.1)
+            crowd.tell("start")
+            before, began = _cpu(processes), time.monotonic()
+            corners = []
+            for corner in range(len(CORNERS)):
+                begins, ends = window(corner)
+                while ticks.newest < ends:
+                    _check(nodes)
+                    await trio.sleep(0.1)
+                settled = (begins + ends) // 2  # the walk there is over
+                corners.append(
+                    {
+                        "tick_ms": _percentiles(ticks.within(begins, ends)),
+                        "settled_tick_ms": _percentiles(ticks.within(settled, ends)),
+                        "players_by_shard": _crowded(ticks),
+                    }
+                )
+            passed, after = time.monotonic() - began, _cpu(processes)
+            heard = await trio.to_thread.run_sync(crowd.ask, "stop")
+        for child in (gateway, *nodes.values()):
+            await trio.to_thread.run_sync(child.end)
+        nursery.cancel_scope.cancel()
+    counted = await audit(_maker(game), engine.journal)
+    first, last = window(0)[0], window(len(CORNERS) - 1)[1]
+    return {
+        "tick_ms": _percentiles(ticks.within(first, last)),
+        "corners": corners,
+        "dilation": ticks.slowest,
+        "splits": cuts.splits,
+        "merges": cuts.merges,
+        "migrations": cuts.migrations,
+        "leaves_most": cuts.most,
+        "snapshots_per_client_s": heard["messages_per_client_s"],
+        "cpu": {name: round((after[name] - before[name]) / passed, 2) for name in processes},
+        "bots_lost": heard["lost"],
+        "players": ticks.players,
+        "crossings": counted.crossings,
+        "entities": counted.alive + counted.in_transit,
+        "entities_lost": len(counted.lost),
+        "entities_doubled": len(counted.duplicated),
+    }
+
+
+def _maker(game: Game) -> ShardMaker:
+    settings = Settings(world=WORLD, shards=SHARDS)
+    schema = Schema.from_data(game.describe())
+    return ShardMaker(
+        game=game,
+        schema=schema,
+        geometry=cut_world(schema, settings),
+        bus=MemoryBus(),
+        settings=settings,
+        kept=True,
+        counting=True,
+    )
+
+
+def _check(nodes: dict[str, Child]) -> None:
+    for name, child in nodes.items():
+        if not child.alive:
+            raise ChildFailedError(child.last_words(f"({name}) ended"))
+
+
+def _cpu(processes: dict[str, Child]) -> dict[str, float]:
+    return {name: sum(child.cpu_s()) for name, child in processes.items()}
+
+
+def _crowded(ticks: Ticks) -> dict[str, int]:
+    return {str(shard): count for shard, count in sorted(ticks.shards.items()) if count}
+
+
+def _percentiles(values: Any) -> dict[str, float]:
+    if not len(values):
+        return {}
+    return {f"p{each}": round(float(np.percentile(values, each)), 1) for each in (50, 99, 100)}
+
+
+def main() -> None:
+    """Measure what the command line asks for."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.crowd",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--bots", type=int, default=500)
+    parser.add_argument("--json", action="store_true", help="one JSON line")
+    options = parser.parse_args()
+    rounds, round_ms = calibrated(options.bots)
+    os.environ[ROUNDS] = str(rounds)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # a core each is all that nodes get
+    sys.modules.pop("benchmarks.crowd.world", None)  # it was read without the variable
+    result: Figures = {
+        "machine": machine.describe(),
+        "bots": options.bots,
+        "step_of_all_ms": round(rounds * round_ms, 1),
+    }
+    try:
+        for name, splits in (("with", True), ("without", False)):
+            result[name] = trio.run(partial(measure, options.bots, splits=splits))
+    except (EngineMissingError, ChildFailedError) as error:
+        sys.exit(str(error))
+    result["held"] = result["with"]["tick_ms"]["p99"] < TICK_INTERVAL_MS_MAX
+    print(json.dumps(result) if options.json else _told(result))
+    wrong = ("entities_lost", "entities_doubled", "bots_lost")
+    if any(result[run][what] for run in ("with", "without") for what in wrong):
+        sys.exit("somebody was lost or doubled")
+
+
+def _told(result: Figures) -> str:
+    lines = [f"{name:28} {result[name]}" for name in ("machine", "bots", "step_of_all_ms", "held")]
+    for run in ("with", "without"):
+        lines += ["", f"{run} splits and migrations"]
+        lines += [f"  {name.replace('_', ' '):26} {value}" for name, value in result[run].items()]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
