@@ -34,6 +34,20 @@ class Sight:
         newest = self.listener.newest
         return frozenset() if newest is None else newest.plan.of(node)
 
+    @property
+    def leaves(self) -> frozenset[int]:
+        """The shards that have a rectangle of the world now; all others rest."""
+        newest = self.listener.newest
+        if newest is None:
+            return frozenset()
+        return frozenset(int(leaf[0]) for leaf in newest.geometry["shards"])
+
+    @property
+    def version(self) -> int:
+        """How often the world was cut, the founding included."""
+        newest = self.listener.newest
+        return 0 if newest is None else int(newest.geometry["version"])
+
     def load(self, node: str) -> float:
         """The share of a core's time that `node` steps."""
         report = self.reports.get(node)

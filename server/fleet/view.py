@@ -47,7 +47,7 @@ class Picture:
         table.add_column("", no_wrap=True)
         for member in self._fleet:
             table.add_row(*self._row(member))
-        head = Text(f"world {self._world} · tick {self._sight.tick}", style="bold")
+        head = Text(f"world {self._world} · tick {self._sight.tick} · {self._cuts()}", style="bold")
         said = [Text(words, style="red", overflow="ellipsis") for words in self._said()]
         return Group(head, table, *said, Text(note, style="dim"))
 
@@ -73,12 +73,20 @@ class Picture:
 
     def _does(self, member: Member) -> str:
         if member.role == "node":
-            shards, load = sorted(self._sight.shards(member.name)), self._sight.load(member.name)
-            return f"{_shards(shards)}, busy {100 * load:.0f} %"
+            shards, load = self._sight.shards(member.name), self._sight.load(member.name)
+            resting = sorted(shards - self._sight.leaves)
+            rest = f", at rest {' '.join(map(str, resting))}" if resting else ""
+            return f"{_shards(sorted(shards - set(resting)))}{rest}, busy {100 * load:.0f} %"
         if member.role == "gateway" and member.url:
             links = self._sight.links.get(member.label, 0)
             return f"{member.url}  {links} client{'' if links == 1 else 's'}"
         return member.url
+
+    def _cuts(self) -> str:
+        """How the world is cut, and when it will be cut again."""
+        settings, leaves = self._fleet.settings, len(self._sight.leaves)
+        when = f"cut above {100 * settings.shard_budget:.0f} %" if settings.splits else "never cut"
+        return f"{leaves} shard{'' if leaves == 1 else 's'}, {when}"
 
     def _brief(self, member: Member) -> str:
         if member.role == "node":

@@ -48,11 +48,17 @@ class Feed:
 
     `fresh` are the frames since the last snapshots. While `chained` they stand on one another from
     there on; otherwise a link needs an update from the copy. `damaged`: the copy is not what the
-    shard has (a CRC says so) and the shard must be asked for all of it.
+    shard has (a CRC says so) and the shard must be asked for all of it. Links may have missed what
+    happened in the shard since `told_tick`; None: since its first frame.
     """
 
     def __init__(
-        self, schema: Schema, geometry: Geometry, shard: int, owners: PartTable | None = None
+        self,
+        schema: Schema,
+        geometry: Geometry,
+        shard: int,
+        owners: PartTable | None = None,
+        told_tick: int | None = None,
     ) -> None:
         self.shard = shard
         self.newest: Frame | None = None
@@ -65,7 +71,7 @@ class Feed:
         self._backlog: deque[Frame] = deque()
         self._backlog_bytes = 0
         self._whole_since = 0
-        self._told_tick: int | None = None
+        self._told_tick = told_tick
         self._steps: deque[tuple[int, int]] = deque(maxlen=STEPS_REMEMBERED)
 
     @property

@@ -42,6 +42,7 @@ class Feeds:
         self._heard_at: dict[int, float] = {}
         self._partial_at = -inf
         self._owners = owners
+        self._began: int | None = None  # the first tick of which anything was heard
         self.cut_anew(Partition.of(geometry))
 
     def cut_anew(self, partition: Partition) -> None:
@@ -50,7 +51,8 @@ class Feeds:
         for shard in partition.shards:
             if shard not in self.by_shard:
                 table = self._owners.get(shard)
-                self.by_shard[shard] = Feed(self._schema, geometry, shard, table)
+                # Of a shard that is new in the world, links may have missed all that ever was.
+                self.by_shard[shard] = Feed(self._schema, geometry, shard, table, self._began)
         for feed in self.by_shard.values():
             feed.strays.cut_anew(geometry, feed.tick)
         self.awaited = [self.by_shard[shard] for shard in geometry.shards]
@@ -67,6 +69,7 @@ class Feeds:
             self.damaged += 1
             return None
         self._heard_at[frame.shard] = now
+        self._began = frame.tick if self._began is None else self._began
         match feed.take(frame):
             case Taken.OLD:
                 return None

@@ -86,6 +86,8 @@ class Audit:
         if self._judge.violations:
             return
         given = TickInput.from_bytes(record.tick_input)
+        if record.bounds is not None:
+            shard.world.bounds = record.bounds
         self._take(shard, record, given)
         self._inputs(shard, given)
         output = shard.world.advance(given)

@@ -7,8 +7,10 @@ import attrs
 import trio
 
 from protocol.client import Event
+from server.shard.space import NOWHERE
 from sim import World
 from tests.simulation import determinism
+from tests.simulation.atlas import SHARDS_MAX
 from tests.simulation.audit import Audit
 from tests.simulation.faults import strike
 from tests.simulation.gateways import GatewayLife
@@ -47,9 +49,9 @@ class Cluster:
         self.setting = setting
         self.plan = plan
         self.done: Counter[str] = Counter()
-        self.audit = Audit(
-            setting.history, setting.judge, self._first_world, setting.geometry.shards
-        )
+        setting.atlas.planned = bool(plan.cuts)
+        shards = range(SHARDS_MAX) if plan.cuts else setting.geometry.shards
+        self.audit = Audit(setting.history, setting.judge, self._first_world, shards)
         self.witness = Witness(setting, self.audit)
         setting.network.taps.append(self.witness.hear)
         self.nodes = [
@@ -85,6 +87,8 @@ class Cluster:
                 place.start(nursery)
             nursery.start_soon(self.players.run)
             nursery.start_soon(self._watch)
+            if plan.cuts:
+                nursery.start_soon(setting.atlas.run, plan.cuts, setting.schedule.tick_at)
             async with trio.open_nursery() as faults:
                 for fault in plan.faults:
                     faults.start_soon(strike, self, fault, self.done)
@@ -105,9 +109,11 @@ class Cluster:
         self.witness.told_event(welcome.session, event)
 
     def _first_world(self, shard: int) -> World:
-        setting = self.setting
+        setting, maker = self.setting, shard + 1
+        if shard not in setting.geometry.shards:
+            return World.empty(setting.game, setting.chance.seed, maker=maker, bounds=NOWHERE)
         bounds = setting.geometry.rect(shard)
-        return World(setting.game, setting.chance.seed, maker=shard + 1, bounds=bounds)
+        return World(setting.game, setting.chance.seed, maker=maker, bounds=bounds)
 
     def counts(self) -> Counter[str]:
         """What happened how often."""
@@ -129,6 +135,7 @@ class Cluster:
                 "promises": self.witness.promises,
                 "stale frames": self.witness.stale_frames,
                 "thefts tried": self.players.thief.tries,
+                "cuts": self.setting.atlas.cuts,
                 "sessions": sum(player.sessions for player in players),
                 "links": sum(player.links for player in players),
                 "messages lost": network.dropped,

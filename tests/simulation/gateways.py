@@ -60,6 +60,9 @@ class GatewayLife(Life):
         )
         async with trio.open_nursery() as nursery:
             self.running = await nursery.start(serve)
+            if setting.is_cut:
+                heard = setting.chance.of(f"cuts heard by {self.name}")
+                nursery.start_soon(setting.atlas.follow, heard, self.running.cut_anew)
 
     def die(self) -> None:
         """Neither shards nor clients hear of it any more."""

@@ -49,6 +49,9 @@ class NodeLife(Life):
                 stopwatch=trio.current_time,
             )
             self.node = await nursery.start(run)
+            if self.setting.is_cut:
+                chance = self.setting.chance.of(f"cuts heard by {self.name}")
+                nursery.start_soon(self.setting.atlas.follow, chance, self.node.cut_anew)
             await self._claim()
 
     def die(self) -> None:
@@ -76,7 +79,7 @@ class NodeLife(Life):
         held.sweep()
         return [
             shard
-            for shard in setting.geometry.shards
+            for shard in setting.atlas.shards
             if shard_lease_name(setting.world, shard) not in held._held
         ]
 
@@ -112,5 +115,6 @@ class NodeLife(Life):
             counting=True,
             digests_every=DIGESTS_EVERY,
             checkpoint_every=CHECKPOINT_EVERY,
+            partition=setting.atlas.partition if setting.is_cut else None,
         )
         return Shard(setting.game, setting.schema, self._bus, config, saved)

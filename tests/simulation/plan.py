@@ -2,6 +2,7 @@
 
 import attrs
 
+from tests.simulation.atlas import plan_cuts
 from tests.simulation.chance import Chance
 from tests.simulation.faults import Fault, plan_faults
 
@@ -19,6 +20,7 @@ class Plan:
     fault_s: float
     quiet_s: float
     faults: tuple[Fault, ...]
+    cuts: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -33,4 +35,5 @@ class Plan:
             fault_s=fault_s,
             quiet_s=7.0,
             faults=plan_faults(chance, 1.0, fault_s),
+            cuts=plan_cuts(seed, 1.5, fault_s),
         )

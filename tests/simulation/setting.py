@@ -9,6 +9,7 @@ from protocol.geometry import Geometry
 from protocol.schema import Schema
 from server.shard.schedule import Schedule
 from sim import Game
+from tests.simulation.atlas import Atlas
 from tests.simulation.chance import Chance
 from tests.simulation.engine import Engine
 from tests.simulation.game import make_game
@@ -37,7 +38,13 @@ class Setting:
     history: History
     network: Network
     engine: Engine
+    atlas: Atlas
     world: str = WORLD
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the world is cut anew at any time."""
+        return self.atlas.planned
 
     @classmethod
     def make(cls, seed: int, trace: Trace, judge: Judge) -> "Setting":
@@ -49,4 +56,7 @@ class Setting:
         network = Network(chance.of("network"), trace)
         engine = Engine(network, history, chance.of("engine"), trace)
         schedule = Schedule(START_S, schema.hz)
-        return cls(chance, game, schema, geometry, schedule, trace, judge, history, network, engine)
+        atlas = Atlas(geometry, chance.of("cuts of the world"), trace)
+        return cls(
+            chance, game, schema, geometry, schedule, trace, judge, history, network, engine, atlas
+        )

@@ -60,7 +60,7 @@ class Verdict:
     async def judge(self) -> None:
         """All of it; takes a moment of virtual time in which the shards stand still."""
         setting, judge = self._setting, self._setting.judge
-        numbers = set(setting.geometry.shards)
+        numbers = set(setting.atlas.shards)
         judge.require(set(self.shards()) == numbers, f"only {sorted(self.shards())} are stepped")
         self._players_play()
         for player in self._players:
@@ -104,7 +104,11 @@ class Verdict:
         if welcome is None:
             return
         heard = self._witness.heard(welcome.session)
-        newest = min(shard.tick for shard in self._audit.shards.values())
+        # Those that rest step seldom, and nothing happens in them.
+        newest = min(
+            self._audit.shards[number].tick
+            for number in self._setting.atlas.partition.geometry.shards
+        )
         for number in player.session_shots:
             happened = self._audit.ledger.events.get(("Prize", number))
             if happened is None or happened[1] > newest - UNTOLD_TICKS:

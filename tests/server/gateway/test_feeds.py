@@ -1,11 +1,15 @@
 """Frames that are lost, late or doubled on the bus never leave a client with a wrong replica."""
 
+import attrs
 import numpy as np
 import pytest
 
-from protocol import messages
+from protocol import cbor, messages
+from protocol.frame import FrameEvent, Scope
 from server.gateway import limits
 from server.shard import mail
+from server.shard.space import Partition
+from tests.server.gateway.conftest import PRIZE
 
 
 def stir(world, rng) -> None:
@@ -208,3 +212,26 @@ def test_a_guest_of_a_shard_that_starts_again_does_not_haunt_anybody(world) -> N
     world.shards[1].hidden = set()
     world.tick(3)
     assert ann.seen() == world.truth(ann), "its owner shows it now, and nobody else"
+
+
+def test_of_a_shard_that_is_new_in_the_world_links_are_told_all_that_they_missed(world) -> None:
+    """Its first frames were lost, and with them what happened there since it was opened."""
+    world.tick(3)
+    feeds = world.gateway._feeds
+    began = feeds._began
+    world.tick(5)
+    geometry = world.geometry
+    feeds.cut_anew(Partition(geometry, (*geometry.shards, 7)))
+    shard = world.shards[0]
+    happened = [
+        FrameEvent(PRIZE, cbor.dumps([PRIZE, tick]), Scope.ENTITY, 1, tick, 7, repeated=True)
+        for tick in (began - 1, began + 2, began + 4)
+    ]
+    frame = attrs.evolve(shard._frame(shard.table.tick, 0), shard=7, base=0, events=happened)
+    taken = feeds.take(frame.encode(), world.now)
+    assert taken is not None
+    assert [event.tick for event in taken.events] == [began + 2, began + 4]
+    again = attrs.evolve(frame, epoch=frame.epoch + 1, tick=frame.tick + 1, events=happened)
+    taken = feeds.take(again.encode(), world.now)
+    assert taken is not None
+    assert taken.events == [], "and those once"

@@ -1,0 +1,88 @@
+"""The moving crowd goes where the benchmark says, and what is told of it is what happened."""
+
+import attrs
+import numpy as np
+import pytest
+
+from benchmarks.crowd.ticks import Cuts, Ticks
+from benchmarks.crowd.world import CORNERS, Walker, game, press, window
+from protocol.frame import Frame, SessionColumns
+from server.placement.plan import Plan
+from server.placement.tree import Tree, X
+from server.placement.words import Beacon, geometry_data
+from server.testing import Sim
+
+
+def test_everybody_gathers_in_one_corner_and_then_in_the_other() -> None:
+    sim = Sim(game, shards=(2, 2), seed=1)
+    for number in range(2):
+        sim.join(str(number))
+    for corner, home in zip(range(len(CORNERS)), (0, 3), strict=True):
+        begins, ends = window(corner)
+        assert begins > sim.ticks
+        while sim.ticks < (begins + ends) // 2:
+            sim.tick()
+        for shard, world in sim.worlds().items():
+            assert (len(world[Walker]) > 0) == (shard == home), "within half of the time"
+
+
+def test_pressing_feels_those_at_hand_and_costs_what_pairs_cost() -> None:
+    x = np.array([0.0, 1.0, 500.0])
+    felt = press(x, np.zeros(3), 2)
+    assert felt[0] == pytest.approx(felt[1])
+    assert felt[0] > felt[2]
+
+
+def frame(shard: int, tick: int, sessions: list[int]) -> Frame:
+    empty = SessionColumns.empty()
+    columns = {
+        field.name: np.zeros(len(sessions), getattr(empty, field.name).dtype)
+        for field in attrs.fields(SessionColumns)
+        if isinstance(getattr(empty, field.name), np.ndarray)
+    }
+    columns["session"] = np.array(sessions, np.uint64)
+    return Frame(
+        shard=shard, epoch=1, tick=tick, step=tick, base=0, tree_version=1, dilation=900,
+        keys=np.empty(0, np.uint32), offsets=np.zeros(1, np.uint32), blob=b"",
+        sessions=SessionColumns(**columns), privates=[], events=[], scores=None, handed=[],
+        kinds=1, cells=1,
+    )  # fmt: skip
+
+
+def test_a_players_tick_goes_on_when_it_changes_its_shard() -> None:
+    ticks = Ticks()
+    ticks._take(frame(0, 1, [7, 8]), 1.0)
+    ticks._take(frame(0, 2, [7]), 1.05)
+    ticks._take(frame(1, 2, [8]), 1.07)
+    ticks._take(frame(1, 3, [7, 8]), 1.15)
+    assert ticks.players == 2
+    assert sorted(ticks.within(1, 9).round().tolist()) == [50, 70, 80, 100]
+    assert sorted(ticks.within(3, 9).round().tolist()) == [80, 100]
+    assert ticks.shards == {0: 1, 1: 2}
+    assert ticks.slowest == 900
+
+
+def test_cuts_and_moves_are_counted() -> None:
+    sim = Sim(game, shards=(2, 2), seed=1)
+    tree = Tree.founding(sim.geometry)
+    cuts = Cuts()
+
+    def told(tree: Tree, homes: dict[int, str]) -> None:
+        data = geometry_data(tree.partition(sim.geometry))
+        cuts._take(
+            Beacon(
+                epoch=1, number=1, now_s=0, start_s=0, hz=20, identity=None, geometry=data,
+                plan=Plan(1, homes),
+            )
+        )  # fmt: skip
+
+    homes = dict.fromkeys(range(4), "a")
+    told(tree, homes)
+    tree = tree.opened()
+    told(tree, homes | {4: "b"})
+    told(tree, homes | {4: "a"})  # it rests
+    tree = tree.split(0, X, 4, 4, since=1)
+    told(tree, homes | {4: "b"})
+    told(tree, homes | {4: "b", 2: "b"})
+    told(tree.merge(0, 4, since=2), homes | {4: "b", 2: "b"})
+    assert (cuts.splits, cuts.merges, cuts.migrations, cuts.most) == (1, 1, 1, 5)
