@@ -43,9 +43,13 @@ async def _dial_with_buffer(host: str, port: int, buffer_bytes: int) -> trio.Soc
 
 
 class CountedStream(trio.abc.Stream):
-    """Counts what passes through `stream`; while `paused`, nothing is read from it."""
+    """Counts what passes through `stream`; while `paused`, nothing is read from it.
+
+    `ended` is set when nothing more can come.
+    """
 
     def __init__(self, stream: trio.abc.Stream) -> None:
+        self.ended = trio.Event()
         self.bytes_received = 0
         self.bytes_sent = 0
         self._stream = stream
@@ -67,7 +71,13 @@ class CountedStream(trio.abc.Stream):
         """Bytes that have arrived, b"" at the end."""
         while self._paused:
             await self._news.wait()
-        data = await self._stream.receive_some(max_bytes)
+        try:
+            data = await self._stream.receive_some(max_bytes)
+        except trio.BrokenResourceError:
+            self.ended.set()
+            raise
+        if not data:
+            self.ended.set()
         self.bytes_received += len(data)
         return data
 
