@@ -130,6 +130,7 @@ class FleetStage:
         return {
             "ticks": tick,
             "kills": 0 if self.chaos is None else self.chaos.kills,
+            "cuts": max(0, self.sight.version - 1),
             **seen,
             **limbo,
             **_counts(counted),
