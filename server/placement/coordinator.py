@@ -200,7 +200,8 @@ class _Term:
             self._costs[shard] = cost
             planner.stay(shard, now)
         tree, moved = change.tree, sorted(change.moved)
-        _log.info("cut anew", version=tree.version, leaves=len(tree.leaves), shards=moved)
+        what = "cut anew" if moved else "shard opened"
+        _log.info(what, version=tree.version, leaves=len(tree.leaves), shards=moved)
 
     def _beacon(self, record: WorldRecord, number: int) -> bytes:
         return Beacon(
