@@ -102,6 +102,26 @@ def test_a_promise_waits_for_the_journal(make_cluster: Callable[..., Any]) -> No
     assert len(mailed(cluster, Joined)) == 1
 
 
+def test_who_is_back_before_the_journal_has_answered_is_at_home(world: Any) -> None:
+    """That it went away was not told yet, and must not be told any more: inputs would follow."""
+    world.slow_answers = True
+    _, row = row_of(world)
+    handed = []
+    for shard, x in ((0, 300.0), (1, 200.0)):
+        world.shards[shard].command(row["entity"], "shoal.place", x=x, y=100.0)
+        step(world, 2)
+    world.answer()
+    for _ in range(3):
+        world.tick()
+        for frame in world.watcher.follow():
+            listed = frame.sessions.session.tolist()
+            assert listed == ([ANN] if frame.shard == 0 else []), "once, and where it is"
+            handed += [(frame.shard, *each) for each in frame.handed]
+    assert handed == [(1, ANN, 0)]
+    shard, row = row_of(world)
+    assert (shard, row["hop"]) == (0, 2)
+
+
 def test_joining_again_makes_no_second_avatar_also_after_a_handoff(world: Any) -> None:
     push(world, 0, 1, EAST)
     for _ in range(40):
