@@ -17,6 +17,7 @@ RESUMES_PENDING: Final = 2  # links that ask for one session at one time; more a
 
 # --- what a link may ask (net counts messages before they get here) -------------------------------
 INPUTS_KEPT: Final = 64  # unacknowledged inputs kept for a new owner; the oldest is forgotten
+INPUT_REPEAT_TICKS: Final = 8  # an input that no frame reports for so long is sent again
 RESYNC_EVERY_S: Final = 1.0  # a link that asks for keyframes sooner waits until then
 
 # --- what a link may owe -------------------------------------------------------------------------
