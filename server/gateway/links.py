@@ -40,8 +40,9 @@ class Playing:
 
     `hop` counts the session's handoffs; the frame with the highest one tells the `owner`. `route`
     is where inputs go, which runs ahead of `owner` while the session changes hands.
-    `unacknowledged` are inputs that no frame has reported as applied. `confirms`: the owner is told
-    that the client has its new token, and so is each later one, since it may have missed it.
+    `unacknowledged` are inputs of which the client was not told that they are applied, `posted` the
+    one that was sent last to the present route. `confirms`: the owner is told that the client has
+    its new token, and so is each later one, since it may have missed it.
     """
 
     session: int
@@ -54,6 +55,7 @@ class Playing:
         factory=lambda: deque[Input](maxlen=limits.INPUTS_KEPT)
     )
     newest_seq: int = 0
+    posted: int = 0
     confirms: bool = False
 
 
@@ -98,6 +100,7 @@ class LinkState:
     lags: Lags = attrs.field(factory=dict)
     applied: int = 0
     report: tuple[int, int] | None = None
+    _told: int = attrs.field(default=0, init=False)
     private: bytes | None = None
 
     # what is out of the ordinary
@@ -116,6 +119,11 @@ class LinkState:
         """The session that plays over this link, 0 if none."""
         return self.session.session if self.session else 0
 
+    @property
+    def told(self) -> int:
+        """The newest input of which the client was told that it has taken effect."""
+        return self.applied if self.report is None else self._told
+
     def note_applied(self, applied: int, margin: int) -> None:
         """Inputs up to `applied` have taken effect; the newest came `margin` ticks early."""
         if applied != self.applied:
@@ -123,6 +131,7 @@ class LinkState:
 
     def tell_applied(self, applied: int, margin: int) -> None:
         """The same, whether or not that is news."""
+        self._told = self.told
         self.applied = applied
         self.report = applied, margin
         if self.lane is not None:

@@ -1,8 +1,10 @@
 """Which link each session plays over, where its owner is, and its inputs on their way there.
 
 The owner of a session is the shard whose frame lists it with the highest hop. Inputs are kept until
-a frame reports them as applied, and go once more to a new owner, who drops those that it knows; a
-shard that begins a new epoch is a new owner.
+the client was told that they are applied, and go once more to a new owner, who drops those that it
+knows; a shard that begins a new epoch is a new owner. So does what an owner does not report for a
+while, since the bus may have lost it. What the client was told and a new owner does not know of is
+lost, and counted by the client: it is not sent again.
 Whatever a frame says of another generation of a session's link is not meant for ours.
 
 Must not know: how links are written, the handshake.
@@ -39,6 +41,10 @@ class Sessions:
         self._columns: dict[int, SessionColumns] = {}
         self._epochs: dict[int, int] = {}
         self._moved: list[LinkState] = []
+        self._ticks: dict[int, int] = {}  # of the newest frame, by shard
+        # By shard the sessions with inputs that it has not reported, and from which tick on they
+        # are sent again; the oldest first.
+        self._unanswered: dict[int, dict[int, int]] = {}
         # Private sections of sessions that do not play here. A shard sends one when a session gets
         # a new link, and that frame may come before the answer which tells whose link it is.
         self._unclaimed: dict[int, bytes] = {}
@@ -95,6 +101,7 @@ class Sessions:
         anew = self._epochs.get(frame.shard, frame.epoch) != frame.epoch
         self._epochs[frame.shard] = frame.epoch
         self._columns[frame.shard] = frame.sessions
+        self._ticks[frame.shard] = frame.tick
         changed, progressed = _changed(None if anew else previous, frame.sessions)
         for row in _rows(frame.sessions, changed):
             self._apply(frame.shard, row, anew=anew)
@@ -104,6 +111,7 @@ class Sessions:
             self._take_private(frame.shard, session, item)
         for session, heir in frame.handed:
             self._hand_over(frame.shard, session, heir)
+        self._send_overdue(frame.shard)
 
     def _take_private(self, shard: int, session: int, item: bytes) -> None:
         state = self._by_session.get(session)
@@ -126,11 +134,11 @@ class Sessions:
             self._outdated.add(session)
         if generation != playing.generation or hop < playing.hop:
             return
-        state.note_applied(applied, margin)
+        self._note_applied(state, playing, applied, margin)
         if anew or hop > playing.hop or playing.owner != shard:
             playing.hop = hop
             playing.owner = shard
-            self._route(playing, shard, applied)
+            self._route(state, playing, shard)
         if entity != playing.entity:
             self._set_entity(state, playing, entity)
         interest = self._interests.find(centre, radius_class)
@@ -145,13 +153,13 @@ class Sessions:
         if state is None or state.session is None:
             return
         if generation == state.session.generation and hop >= state.session.hop:
-            state.note_applied(applied, margin)
+            self._note_applied(state, state.session, applied, margin)
 
     def _hand_over(self, shard: int, session: int, heir: int) -> None:
         """The owner let the session go: the heir shall have its inputs before it is listed."""
         state = self._by_session.get(session)
         if state is not None and state.session is not None and state.session.owner == shard:
-            self._route(state.session, heir, state.applied)
+            self._route(state, state.session, heir)
 
     def _set_entity(self, state: LinkState, playing: Playing, entity: int) -> None:
         if self._by_entity.get(playing.entity) is state:
@@ -167,18 +175,57 @@ class Sessions:
         if entry.seq <= playing.newest_seq:
             return
         playing.newest_seq = entry.seq
-        _prune(playing, state.applied)
+        _prune(playing, state.told)
         playing.unacknowledged.append(entry)
         self._post.add(playing.route, entry)
+        playing.posted = entry.seq
+        self._await_report(playing)
 
-    def _route(self, playing: Playing, shard: int, applied: int) -> None:
+    def _route(self, state: LinkState, playing: Playing, shard: int) -> None:
         """Send the inputs of `playing` to `shard` from now on, and those not applied again."""
         playing.route = shard
         if playing.confirms:
             self._post.add(shard, Confirm(playing.session, playing.generation))
-        _prune(playing, applied)
+        self._send_again(state, playing)
+
+    def _send_again(self, state: LinkState, playing: Playing) -> None:
+        _prune(playing, state.told)
+        playing.posted = 0
         for entry in playing.unacknowledged:
-            self._post.add(shard, entry)
+            if entry.seq > state.applied:
+                self._post.add(playing.route, entry._replace(after=playing.posted))
+                playing.posted = entry.seq
+        if playing.posted:
+            self._await_report(playing)
+
+    def _await_report(self, playing: Playing) -> None:
+        waiting = self._unanswered.setdefault(playing.route, {})
+        if playing.session not in waiting:
+            known = self._ticks.get(playing.route, 0)
+            waiting[playing.session] = known + limits.INPUT_REPEAT_TICKS
+
+    def _note_applied(self, state: LinkState, playing: Playing, applied: int, margin: int) -> None:
+        if applied == state.applied:
+            return
+        state.note_applied(applied, margin)
+        waiting = self._unanswered.get(playing.route)
+        if waiting is None or waiting.pop(playing.session, None) is None:
+            return
+        if playing.unacknowledged and playing.unacknowledged[-1].seq > applied:
+            self._await_report(playing)
+
+    def _send_overdue(self, shard: int) -> None:
+        """The shard is there, and has not told for a while what became of these."""
+        waiting, now = self._unanswered.get(shard), self._ticks[shard]
+        while waiting:
+            session, due = next(iter(waiting.items()))
+            if due > now:
+                return
+            del waiting[session]
+            state = self._by_session.get(session)
+            playing = state.session if state is not None else None
+            if state is not None and playing is not None and playing.route == shard:
+                self._send_again(state, playing)
 
 
 def _prune(playing: Playing, applied: int) -> None:

@@ -6,7 +6,6 @@ of one that is declared otherwise, must not take part: it would read others' byt
 Must not know: what a role does.
 """
 
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -24,7 +23,6 @@ from server.placement.record import Founding, RecordError
 from server.placement.words import Beacon, WordError
 from server.roles.errors import NoWorldError
 from server.settings import Settings
-from server.shard.schedule import Schedule
 from server.shard.space import Partition
 from sim import Game
 
@@ -34,7 +32,6 @@ __all__ = [
     "follow_cuts",
     "founding_of",
     "join_world",
-    "schedule_of",
     "world_away",
 ]
 
@@ -127,8 +124,3 @@ async def follow_cuts(listener: Listener, cut_anew: Callable[[Partition], None])
             except WordError as error:
                 _log.error("a beacon that cannot be followed", reason=str(error))
         beacon = await listener.wait()
-
-
-def schedule_of(beacon: Beacon) -> Schedule:
-    """The world's slots in trio's time. Wall time is read once, here."""
-    return Schedule(trio.current_time() + beacon.start_s - time.time(), beacon.hz)
