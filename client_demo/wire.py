@@ -5,6 +5,8 @@ Must not know: WebSocket, messages.
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -71,11 +73,8 @@ class CountedStream(trio.abc.Stream):
         """Bytes that have arrived, b"" at the end."""
         while self._paused:
             await self._news.wait()
-        try:
+        with self._noticing_the_end():
             data = await self._stream.receive_some(max_bytes)
-        except trio.BrokenResourceError:
-            self.ended.set()
-            raise
         if not data:
             self.ended.set()
         self.bytes_received += len(data)
@@ -83,7 +82,8 @@ class CountedStream(trio.abc.Stream):
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`."""
-        await self._stream.send_all(data)
+        with self._noticing_the_end():
+            await self._stream.send_all(data)
         self.bytes_sent += len(data)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -93,3 +93,11 @@ class CountedStream(trio.abc.Stream):
     async def aclose(self) -> None:
         """Close the stream below."""
         await self._stream.aclose()
+
+    @contextmanager
+    def _noticing_the_end(self) -> Iterator[None]:
+        try:
+            yield
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.ended.set()
+            raise

@@ -125,6 +125,24 @@ async def test_a_server_that_dies_in_the_handshake_is_not_waited_for(nursery):
     assert hung_up == limits.FIRST_ATTEMPTS_MAX, "a death that is seen is no reason to wait"
 
 
+async def test_a_server_that_dies_before_the_handshake_is_sent_is_not_waited_for(
+    nursery, monkeypatch
+):
+    async def gone(self: trio.SocketStream, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        raise trio.BrokenResourceError("reset by peer")
+
+    async def say_nothing(stream: trio.SocketStream) -> None:
+        await trio.sleep_forever()
+
+    listeners = await nursery.start(trio.serve_tcp, say_nothing, 0)
+    port = listeners[0].socket.getsockname()[1]
+    monkeypatch.setattr(trio.SocketStream, "send_all", gone)
+    connection = Connection(f"ws://127.0.0.1:{port}", lambda: Client("ann"))
+    with trio.fail_after(limits.CONNECT_S), pytest.raises(ConnectionEndedError):
+        await connection.run()
+
+
 async def test_a_server_that_speaks_something_else_is_named(still_server, monkeypatch):
     monkeypatch.setattr("client_demo.connection.SUBPROTOCOL", "chat")
     async with still_server() as server:
