@@ -23,6 +23,7 @@ from tests.simulation.witness import Witness
 __all__ = ["Verdict"]
 
 STILL_S = 1.5  # until every client has what the last tick said
+ANSWERED_S = 2.0  # that an input may take, whatever is lost on its way
 TRANSIT_TICKS = 12
 UNTOLD_TICKS = 3
 RECORDS_KEPT = 700  # of about 1.4 in a tick; checkpoints come every 30, acknowledgements every 64
@@ -46,6 +47,7 @@ class Verdict:
         self._witness = witness
         self._nodes = nodes
         self._players = players
+        self._rests_at = 0.0
 
     def shards(self) -> dict[int, Shard]:
         """The shards that are stepped, by number; blames if two nodes step one."""
@@ -65,6 +67,7 @@ class Verdict:
         self._players_play()
         for player in self._players:
             player.rests = True
+        self._rests_at = trio.current_time()
         await trio.sleep(0.5)
         for life in self._lives():
             life.claims = False
@@ -81,6 +84,8 @@ class Verdict:
         for player in self._players:
             self._replica_agrees(player, shards)
             self._prizes_were_told(player)
+            self._medals_were_told(player)
+            self._inputs_took_effect(player)
 
     def _lives(self) -> Iterator[NodeLife]:
         for place in self._nodes:
@@ -118,6 +123,55 @@ class Verdict:
                 f"{player.name} (session {welcome.session:#x}, entity {player.client.entity:#x}) "
                 f"was never told of Prize {number}; that was in {happened} (shard, tick)",
             )
+
+    def _medals_were_told(self, player: Player) -> None:
+        """What is durable and for everybody has reached who was there when it happened."""
+        welcome = player.client.welcome
+        if welcome is None:
+            return
+        heard = self._witness.heard(welcome.session)
+        newest = min(shard.tick for shard in self._audit.shards.values())
+        for (kind, number), happened in self._audit.ledger.events.items():
+            if kind == "Medal" and player.there_from <= happened[1] <= newest - UNTOLD_TICKS:
+                self._setting.judge.require(
+                    (kind, number) in heard,
+                    f"{player.name} (session {welcome.session:#x}, there from tick "
+                    f"{player.there_from}) was never told of Medal {number}; that was in "
+                    f"{happened} (shard, tick)",
+                )
+
+    # --- inputs ----------------------------------------------------------------------------------
+
+    def _inputs_took_effect(self, player: Player) -> None:
+        """What was reported as applied was, once, or is counted as lost, and not both."""
+        judge, ledger, inputs = self._setting.judge, self._audit.ledger, player.inputs
+        for each in (*player.inputs_before, inputs):
+            both = [each.shots[seq] for seq in each.undone & each.shots.keys()]
+            both = [number for number in both if number in ledger.shots]
+            judge.require(not both, f"{player.name} counts shots {both} as lost; they were applied")
+        welcome = player.client.welcome
+        if welcome is None:
+            return
+        neither = {
+            seq: number
+            for seq, number in inputs.standing().items()
+            if not ledger.has_taken(welcome.session, seq, number)
+        }
+        judge.require(
+            not neither,
+            f"{player.name} (session {welcome.session:#x}) was told that shots {neither} (number "
+            "by sequence) were applied; they were not, and are not counted as lost",
+        )
+        waiting = inputs.unanswered(self._rests_at - ANSWERED_S)
+        judge.require(
+            not waiting,
+            f"{player.name} waits for {waiting} inputs to be reported; {inputs.applied} were",
+        )
+        counted = player.client.statistics().inputs_lost
+        judge.require(
+            counted == inputs.undone_times,
+            f"{player.name} counts {counted} inputs as lost; {inputs.undone_times} were undone",
+        )
 
     # --- the truth -------------------------------------------------------------------------------
 
