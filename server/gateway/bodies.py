@@ -111,15 +111,18 @@ class Bodies:
         return Body(self._assemble(groups), tuple(sorted(known - kept)))
 
     def prebuilt(self, plan: Plan, head: bytes) -> Prebuilt | None:
-        """Whole frames for the plan's interests, if every feed is chained and nobody strays."""
-        if not self.chained or self._fresh_strays or plan.everything:
+        """Whole frames for the plan's interests, if every feed is chained.
+
+        Those that see a stray are left to be made by themselves.
+        """
+        if not self.chained or plan.everything:
             return None
         heads = {
             (shard, frame.tick): self._group_head(frame)
             for shard, feed in self._feeds.items()
             for frame in feed.fresh
         }
-        return prebuild(plan, self._feeds, head, heads)
+        return prebuild(plan, self._feeds, head, heads, plan.apart_from(self._fresh_strays))
 
     # --- on time: slices of frames ---------------------------------------------------------------
 
