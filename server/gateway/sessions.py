@@ -8,12 +8,8 @@ Whatever a frame says of another generation of a session's link is not meant for
 Must not know: how links are written, the handshake.
 """
 
-from collections.abc import Iterator
-from typing import Any, Final
-
-import numpy as np
-
-from protocol.frame import Frame, SessionColumns
+from protocol.frame import Frame
+from protocol.listing import Listing, SessionRow
 from server.gateway import limits
 from server.gateway.interest import Interests
 from server.gateway.links import LinkState, Playing
@@ -22,10 +18,7 @@ from server.shard.mail import Confirm, Input
 
 __all__ = ["Sessions"]
 
-_ALL: Final = ("session", "entity", "hop", "generation", "centre", "cls", "applied", "margin")
-_PROGRESS: Final = ("session", "hop", "generation", "applied", "margin")
-
-SessionRow = tuple[int, int, int, int, int, int, int, int]
+_HOP, _GENERATION = 2, 3  # where they stand in a row
 
 
 class Sessions:
@@ -36,7 +29,7 @@ class Sessions:
         self._post = post
         self._by_session: dict[int, LinkState] = {}
         self._by_entity: dict[int, LinkState] = {}
-        self._columns: dict[int, SessionColumns] = {}
+        self._listings: dict[int, Listing] = {}
         self._epochs: dict[int, int] = {}
         self._moved: list[LinkState] = []
         # Private sections of sessions that do not play here. A shard sends one when a session gets
@@ -59,9 +52,10 @@ class Sessions:
         self._set_entity(state, playing, playing.entity)
         self._outdated.discard(playing.session)
         state.note_private(self._unclaimed.pop(playing.session, None))
-        for shard, columns in self._columns.items():
-            for place in np.nonzero(columns.session == playing.session)[0].tolist():
-                self._apply(shard, next(_rows(columns, np.array([place]))))
+        for shard, listing in self._listings.items():
+            row = listing.rows.get(playing.session)
+            if row is not None:
+                self._apply(shard, row)
 
     def stop(self, state: LinkState) -> None:
         """The session of `state`, if any, plays over it no more."""
@@ -74,12 +68,8 @@ class Sessions:
 
     def owner(self, session: int, generation: int) -> int | None:
         """The shard whose newest frame lists `session` with that link, None if none does."""
-        owners = [
-            (int(columns.hop[place]), shard)
-            for shard, columns in self._columns.items()
-            for place in np.nonzero(columns.session == session)[0].tolist()
-            if columns.generation[place] == generation
-        ]
+        rows = ((shard, each.rows.get(session)) for shard, each in self._listings.items())
+        owners = [(row[_HOP], s) for s, row in rows if row and row[_GENERATION] == generation]
         return max(owners)[1] if owners else None
 
     def take_moved(self) -> list[LinkState]:
@@ -91,15 +81,18 @@ class Sessions:
 
     def take(self, frame: Frame) -> None:
         """Apply what `frame` says of sessions."""
-        previous = self._columns.get(frame.shard)
         anew = self._epochs.get(frame.shard, frame.epoch) != frame.epoch
         self._epochs[frame.shard] = frame.epoch
-        self._columns[frame.shard] = frame.sessions
-        changed, progressed = _changed(None if anew else previous, frame.sessions)
-        for row in _rows(frame.sessions, changed):
-            self._apply(frame.shard, row, anew=anew)
-        for row in _rows(frame.sessions, progressed, _PROGRESS):
-            self._progress(*row)
+        listing = self._listings.get(frame.shard)
+        if anew or listing is None:
+            listing = self._listings[frame.shard] = Listing()
+        if frame.complete:
+            changed = listing.begin(frame.sessions)
+        else:
+            changed = listing.go_on(frame.sessions, frame.gone)
+        for row in changed:
+            if row[0] in self._by_session:
+                self._apply(frame.shard, row, anew=anew)
         for session, item in frame.privates:
             self._take_private(frame.shard, session, item)
         for session, heir in frame.handed:
@@ -139,14 +132,6 @@ class Sessions:
             state.want(interest)
             self._moved.append(state)
 
-    def _progress(self, session: int, hop: int, generation: int, applied: int, margin: int) -> None:
-        """Nothing but what became of inputs is new: what nearly all changes are."""
-        state = self._by_session.get(session)
-        if state is None or state.session is None:
-            return
-        if generation == state.session.generation and hop >= state.session.hop:
-            state.note_applied(applied, margin)
-
     def _hand_over(self, shard: int, session: int, heir: int) -> None:
         """The owner let the session go: the heir shall have its inputs before it is listed."""
         state = self._by_session.get(session)
@@ -185,25 +170,3 @@ def _prune(playing: Playing, applied: int) -> None:
     waiting = playing.unacknowledged
     while waiting and waiting[0].seq <= applied:
         waiting.popleft()
-
-
-def _changed(
-    previous: SessionColumns | None, columns: SessionColumns
-) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that are not as they were, and those in which only the inputs are further.
-
-    All of them are in the first if the sessions are others.
-    """
-    if previous is None or not np.array_equal(previous.session, columns.session):
-        return np.arange(len(columns.session)), np.empty(0, np.int64)
-    different = np.zeros(len(columns.session), bool)
-    for name in ("entity", "hop", "generation", "centre", "cls"):
-        different |= getattr(previous, name) != getattr(columns, name)
-    further = previous.applied != columns.applied  # the margin goes with it
-    return np.nonzero(different)[0], np.nonzero(further & ~different)[0]
-
-
-def _rows(
-    columns: SessionColumns, places: np.ndarray, names: tuple[str, ...] = _ALL
-) -> Iterator[Any]:
-    return zip(*(getattr(columns, name)[places].tolist() for name in names), strict=True)

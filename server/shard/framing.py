@@ -1,12 +1,14 @@
 """The frame of a tick: the shard's parts, its sessions, their private sections, events and scores.
 
-A frame stands on the one before it (`base`); the first of an epoch stands on nothing. A gateway
-that missed one gets the same moment again on whatever base it still has.
+A frame stands on the one before it (`base`), and lists the sessions that have changed since; the
+first of an epoch stands on nothing, and lists all. A gateway that missed one gets the same moment
+again on whatever base it still has, with all sessions.
 
 Must not know: the bus, the journal, how sessions are kept.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import attrs
 import numpy as np
@@ -15,6 +17,7 @@ import numpy.typing as npt
 from protocol import limits as wire_limits
 from protocol.frame import Frame, FrameEvent
 from protocol.geometry import Geometry
+from protocol.listing import SessionColumns, difference
 from protocol.parts import PartTable
 from protocol.schema import Schema
 from server.shard.newsroom import News
@@ -22,6 +25,8 @@ from server.shard.players import Players
 from server.shard.sessions import Session
 
 __all__ = ["Framer"]
+
+_NOBODY: Final = np.empty(0, np.uint64)
 
 
 class Framer:
@@ -35,6 +40,7 @@ class Framer:
         self._table = table
         self._players = players
         self._base = 0
+        self._listed = SessionColumns.empty()
 
     def frame(self, guests: Sequence[Session], news: News, dilation: int) -> Frame:
         """The next frame, of the table's tick; `guests` are sessions that are on their way."""
@@ -43,6 +49,8 @@ class Framer:
         # the parts that are gone: receivers have to begin anew.
         base = self._base if tick - self._base < wire_limits.RETAINED_TICKS else 0
         keys, blob, offsets = self._table.encode_changed(base or None)
+        before, self._listed = self._listed, self._players.columns(guests)
+        sessions, gone = difference(before, self._listed) if base else (self._listed, _NOBODY)
         frame = Frame(
             shard=self._table.shard,
             epoch=self._table.epoch,
@@ -54,7 +62,9 @@ class Framer:
             keys=keys,
             offsets=offsets,
             blob=blob,
-            sessions=self._players.columns(guests),
+            sessions=sessions,
+            complete=not base,
+            gone=gone,
             privates=self._players.changed_privates(self._table.step),
             events=news.events,
             scores=news.scores,
@@ -98,6 +108,9 @@ class Framer:
             keys=keys,
             blob=blob,
             offsets=offsets,
+            sessions=self._listed,
+            complete=True,
+            gone=_NOBODY,
             privates=[] if cells else self._players.privates(gateway, table.step),
             events=[] if cells else events,
             scores=None,

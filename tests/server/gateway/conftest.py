@@ -11,8 +11,9 @@ import pytest
 
 from protocol import cbor, messages
 from protocol.connection import Connection
-from protocol.frame import Frame, FrameEvent, Scope, SessionColumns
+from protocol.frame import Frame, FrameEvent, Scope
 from protocol.geometry import Geometry
+from protocol.listing import SessionColumns, difference
 from protocol.messages import Role
 from protocol.parts import KindRows, PartTable
 from protocol.replica import Replica
@@ -83,13 +84,21 @@ class PuppetShard:
         self.handed: list[tuple[int, int]] = []
         self.scores: list[tuple[int, str, int]] = []
         self.base = 0
+        self.listed = SessionColumns.empty()
         self.answers = True
         self.guests: set[int] = set()  # shown here although they stand elsewhere
         self.hidden: set[int] = set()  # not shown here although they stand here
 
     def step(self, tick: int) -> None:
         self._write(tick)
-        self.world.publish(f"w.frame.{self.id}", self._frame(tick).encode())
+        frame = self._frame(tick)
+        if frame.base:
+            sessions, gone = difference(self.listed, frame.sessions)
+            changes = attrs.evolve(frame, sessions=sessions, gone=gone, complete=False)
+            self.world.publish(f"w.frame.{self.id}", changes.encode())
+        else:
+            self.world.publish(f"w.frame.{self.id}", frame.encode())
+        self.listed = frame.sessions
         self.base = tick
         self.events, self.privates, self.handed, self.scores = [], [], [], []
 

@@ -11,6 +11,7 @@ import pytest
 from protocol import cbor
 from protocol.frame import Frame
 from protocol.geometry import Geometry
+from protocol.listing import Listing
 from protocol.replica import Changes, Replica
 from protocol.schema import Schema
 from server.cluster.bus import MemoryBus
@@ -160,6 +161,7 @@ class Watcher:
     frames: Any
     inbox: Any
     latest: dict[int, Frame] = attrs.field(factory=dict)
+    listings: dict[int, Listing] = attrs.field(factory=dict)
     mail: list[Item] = attrs.field(factory=list)
     crc_checks: int = 0
 
@@ -186,6 +188,11 @@ class Watcher:
         assert not changes.resync, f"shard {frame.shard} lost its footing at tick {frame.tick}"
         self.crc_checks += changes.crc_checks
         self.latest[frame.shard] = frame
+        listing = self.listings.setdefault(frame.shard, Listing())
+        if frame.complete:
+            listing.begin(frame.sessions)
+        else:
+            listing.go_on(frame.sessions, frame.gone)
         return changes
 
 
