@@ -10,17 +10,18 @@ Must not know: what updates say.
 """
 
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
 from protocol import cbor, limits
+from protocol.checks import ID_MAX, SHARD_MAX, typed, whole
 from protocol.errors import RemoteProtocolError
 from protocol.listing import COLUMNS, SessionColumns
+from protocol.news import FrameEvent, Scope, event_items, read_events
 from protocol.packing import gathered
 
 __all__ = ["Frame", "FrameEvent", "Runs", "Scope", "runs_of"]
@@ -30,40 +31,14 @@ Range: TypeAlias = tuple[int, int]
 ByCell: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
 
 
-class Scope(IntEnum):
-    """Whom an event concerns: a cell's watchers, one entity's owner, or everybody."""
-
-    WORLD = 0
-    CELL = 1
-    ENTITY = 2
-
-
-@attrs.frozen
-class FrameEvent:
-    """An event: `values` is the encoded item [kind, values...]; `target` a cell or an entity.
-
-    `tick` and `shard` are where it happened; tick 0 means in the frame's own. They differ when it
-    was told late, or is told again. `repeated`: it may have been told before, in a frame that was
-    missed or by a former owner; who has heard of its tick, or of a later one, passes it over.
-    """
-
-    kind: int
-    values: bytes
-    scope: Scope
-    target: int = 0
-    tick: int = 0
-    shard: int = 0
-    repeated: bool = False
-
-
 @attrs.define(eq=False)
 class Frame:
     """One tick of one shard. `dilation` is its speed in permille of the schedule's.
 
     `sessions` are those whose rows have changed since `base`, or all that the shard has if the
     listing is `complete`, as in a frame that stands on nothing; `gone` are those that it had.
-    `privates` are (session, encoded private section) changed since `base`; `scores` rows of
-    (entity, name, score), None while unchanged; `handed` (session, shard) that left.
+    `privates` are (session, encoded private section) changed since `base`; `handed` (session,
+    shard) that left.
     """
 
     shard: int
@@ -81,7 +56,6 @@ class Frame:
     gone: npt.NDArray[np.uint64] = attrs.field(factory=partial(np.empty, 0, np.uint64))
     privates: Sequence[tuple[int, bytes]] = ()
     events: Sequence[FrameEvent] = ()
-    scores: Sequence[tuple[int, str, int]] | None = None
     handed: Sequence[tuple[int, int]] = ()
     _by_cell: ByCell | None = attrs.field(default=None, init=False)
     _ranges: dict[int, Range] | None = attrs.field(default=None, init=False)
@@ -105,11 +79,7 @@ class Frame:
                 self.complete,
                 np.ascontiguousarray(self.gone, np.uint64),
                 [list(private) for private in self.privates],
-                [
-                    [e.kind, bytes(e.values), int(e.scope), e.target, e.tick, e.shard, e.repeated]
-                    for e in self.events
-                ],
-                None if self.scores is None else [list(row) for row in self.scores],
+                event_items(self.events),
                 [list(pair) for pair in self.handed],
             ]
         )
@@ -185,16 +155,14 @@ def runs_of(cells: Iterable[int]) -> Runs:
 
 def _decode(item: Any) -> Frame:
     (
-        head, terms, keys, offsets, blob, columns, complete, gone, privates, events, scores, handed,
+        head, terms, keys, offsets, blob, columns, complete, gone, privates, events, handed,
     ) = item  # fmt: skip
-    shard, epoch, tick, step, base = (_whole(number) for number in head)
-    tree_version, dilation, kinds, cells = (_whole(number) for number in terms)
-    if shard > _SHARD_MAX or not (
-        1 <= kinds <= limits.KINDS_MAX and 1 <= cells <= limits.CELLS_MAX
-    ):
+    shard, epoch, tick, step, base = (whole(number) for number in head)
+    tree_version, dilation, kinds, cells = (whole(number) for number in terms)
+    if shard > SHARD_MAX or not (1 <= kinds <= limits.KINDS_MAX and 1 <= cells <= limits.CELLS_MAX):
         raise ValueError("a head out of bounds")
     _check_index(keys, offsets, blob)
-    _check_gone(gone, _typed(complete, bool), base)
+    _check_gone(gone, typed(complete, bool), base)
     return Frame(
         shard=shard,
         epoch=epoch,
@@ -209,46 +177,16 @@ def _decode(item: Any) -> Frame:
         sessions=_columns(columns),
         complete=complete,
         gone=gone,
-        privates=[(_whole(a, _ID_MAX), _typed(b, bytes)) for a, b in privates],
-        events=[
-            FrameEvent(
-                _whole(kind, limits.EVENT_KINDS_MAX - 1),
-                _typed(values, bytes),
-                Scope(_whole(scope)),
-                _whole(target, _ID_MAX),
-                _whole(tick),
-                _whole(shard, _SHARD_MAX),
-                _typed(repeated, bool),
-            )
-            for kind, values, scope, target, tick, shard, repeated in events
-        ],
-        scores=None
-        if scores is None
-        else [(_whole(a, _ID_MAX), _typed(b, str), _typed(c, int)) for a, b, c in scores],
-        handed=[(_whole(a, _ID_MAX), _whole(b, _SHARD_MAX)) for a, b in handed],
+        privates=[(whole(a, ID_MAX), typed(b, bytes)) for a, b in privates],
+        events=read_events(events),
+        handed=[(whole(a, ID_MAX), whole(b, SHARD_MAX)) for a, b in handed],
         kinds=kinds,
         cells=cells,
     )
 
 
-_ID_MAX: Final = (1 << 64) - 1
-_SHARD_MAX: Final = (1 << 32) - 1
-
-
-def _whole(item: Any, most: int = limits.TICK_MAX) -> int:
-    if type(item) is not int or not 0 <= item <= most:
-        raise ValueError(f"not a whole number up to {most}")
-    return item
-
-
-def _typed(item: Any, kind: type) -> Any:
-    if type(item) is not kind:
-        raise ValueError(f"not a {kind.__name__}")
-    return item
-
-
 def _check_index(keys: Any, offsets: Any, blob: Any) -> None:
-    _typed(blob, bytes)
+    typed(blob, bytes)
     for column in (keys, offsets):
         if not isinstance(column, np.ndarray) or column.dtype != np.dtype("<u4"):
             raise ValueError("an index that is no column")

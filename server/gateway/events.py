@@ -27,8 +27,9 @@ _EVENTS_TYPE = 18  # protocol/SPEC.md, "Events"
 class Waiting:
     """One event that waits: where and when it happened, and until when it may be told.
 
-    `frame` is the tick of the frame that told it. What several frames told is never put into one
-    message: an event that is told again would look like a twin of itself.
+    `frame` is the tick of the frame that told it, the negative one of a bulletin. What several of
+    them told is never put into one message: an event that is told again would look like a twin of
+    itself.
     """
 
     tick: int

@@ -42,6 +42,7 @@ class Playing:
     is where inputs go, which runs ahead of `owner` while the session changes hands.
     `unacknowledged` are inputs that no frame has reported as applied. `confirms`: the owner is told
     that the client has its new token, and so is each later one, since it may have missed it.
+    `unlisted_at` is since when no shard that is followed has the session.
     """
 
     session: int
@@ -55,6 +56,7 @@ class Playing:
     )
     newest_seq: int = 0
     confirms: bool = False
+    unlisted_at: float | None = None
 
 
 class Lane(Protocol):
@@ -144,9 +146,9 @@ class LinkState:
         if interest is not self.interest:
             self.disturb()
             if self.interest is not None:
-                self.interest.links -= 1
+                self.interest.leave()
             if interest is not None:
-                interest.links += 1
+                interest.enter()
             self.interest = interest
 
     def disturb(self) -> None:

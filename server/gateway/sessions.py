@@ -14,7 +14,7 @@ from server.gateway import limits
 from server.gateway.interest import Interests
 from server.gateway.links import LinkState, Playing
 from server.gateway.post import Post
-from server.shard.mail import Confirm, Input
+from server.shard.mail import Confirm, Found, Input, Seek
 
 __all__ = ["Sessions"]
 
@@ -35,6 +35,7 @@ class Sessions:
         # Private sections of sessions that do not play here. A shard sends one when a session gets
         # a new link, and that frame may come before the answer which tells whose link it is.
         self._unclaimed: dict[int, bytes] = {}
+        self._shards: frozenset[int] | None = None  # None: to be worked out anew
         self._outdated: set[int] = set()  # those of which a frame names a newer link than ours
 
     def link_of(self, session: int) -> LinkState | None:
@@ -45,10 +46,20 @@ class Sessions:
         """The link whose session has `entity`."""
         return self._by_entity.get(entity)
 
+    @property
+    def shards(self) -> frozenset[int]:
+        """The shards that have the sessions, and those where their inputs go."""
+        if self._shards is None:
+            playing = [state.session for state in self._by_session.values() if state.session]
+            owners = {each.owner for each in playing}
+            self._shards = frozenset(owners.union(each.route for each in playing))
+        return self._shards
+
     def start(self, state: LinkState, playing: Playing) -> None:
         """`playing` plays over `state` from now on; what frames say of it applies at once."""
         state.session = playing
         self._by_session[playing.session] = state
+        self._shards = None
         self._set_entity(state, playing, playing.entity)
         self._outdated.discard(playing.session)
         state.note_private(self._unclaimed.pop(playing.session, None))
@@ -62,6 +73,7 @@ class Sessions:
         playing = state.session
         if playing is not None and self._by_session.get(playing.session) is state:
             del self._by_session[playing.session]
+            self._shards = None
             self._outdated.discard(playing.session)
             if self._by_entity.get(playing.entity) is state:
                 del self._by_entity[playing.entity]
@@ -71,6 +83,36 @@ class Sessions:
         rows = ((shard, each.rows.get(session)) for shard, each in self._listings.items())
         owners = [(row[_HOP], s) for s, row in rows if row and row[_GENERATION] == generation]
         return max(owners)[1] if owners else None
+
+    def forget(self, shard: int) -> None:
+        """A shard is followed no more: what its frames said is not what is."""
+        self._listings.pop(shard, None)
+        self._epochs.pop(shard, None)
+
+    def astray(self, now: float) -> list[Seek]:
+        """Questions after the sessions that no followed shard has had for too long."""
+        listed: set[int] = set().union(*(each.rows for each in self._listings.values()))
+        sought = []
+        for session, state in self._by_session.items():
+            playing = state.session
+            if playing is None:
+                continue
+            if session in listed:
+                playing.unlisted_at = None
+            elif playing.unlisted_at is None:
+                playing.unlisted_at = now
+            elif now - playing.unlisted_at >= limits.SEEK_AFTER_S:
+                sought.append(Seek(session, playing.generation))
+        return sought
+
+    def found(self, answer: Found) -> None:
+        """A shard has a session that was asked for."""
+        state = self._by_session.get(answer.session)
+        playing = state.session if state is not None else None
+        if state is None or playing is None or playing.generation != answer.generation:
+            return
+        if playing.unlisted_at is not None:
+            self._route(playing, answer.shard, state.applied)
 
     def take_moved(self) -> list[LinkState]:
         """The links whose interest was changed by frames since the last call."""
@@ -159,6 +201,7 @@ class Sessions:
     def _route(self, playing: Playing, shard: int, applied: int) -> None:
         """Send the inputs of `playing` to `shard` from now on, and those not applied again."""
         playing.route = shard
+        self._shards = None
         if playing.confirms:
             self._post.add(shard, Confirm(playing.session, playing.generation))
         _prune(playing, applied)

@@ -1,4 +1,4 @@
-"""The frame of a tick: the shard's parts, its sessions, their private sections, events and scores.
+"""The frame of a tick: the shard's parts, its sessions, their private sections, and events.
 
 A frame stands on the one before it (`base`), and lists the sessions that have changed since; the
 first of an epoch stands on nothing, and lists all. A gateway that missed one gets the same moment
@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol import limits as wire_limits
-from protocol.frame import Frame, FrameEvent
+from protocol.frame import Frame
 from protocol.geometry import Geometry
 from protocol.listing import SessionColumns, difference
+from protocol.news import FrameEvent
 from protocol.parts import PartTable
 from protocol.schema import Schema
 from server.shard.newsroom import News
@@ -67,7 +68,6 @@ class Framer:
             gone=gone,
             privates=self._players.changed_privates(self._table.step),
             events=news.events,
-            scores=news.scores,
             handed=news.handed,
             kinds=len(self._schema.kinds),
             cells=self._geometry.cells,
@@ -87,14 +87,16 @@ class Framer:
         cells: Sequence[int],
         gateway: str,
         events: Sequence[FrameEvent],
+        handed: Sequence[tuple[int, int]],
     ) -> Frame:
         """The moment of `frame` once more, for a receiver that holds tick `since` (0: nothing).
 
         With `cells`, only those cells' parts, as keyframes. Private sections are those of
         all sessions of `gateway`, and `events` those that it may have missed, unless only cells are
-        asked for.
+        asked for; so are those `handed` over who are not back.
         """
         table = self._table
+        here = set(self._listed.session.tolist()) if handed else ()
         if cells:
             since = 0
             keys, blob, offsets = self._keyframes(cells)
@@ -113,8 +115,7 @@ class Framer:
             gone=_NOBODY,
             privates=[] if cells else self._players.privates(gateway, table.step),
             events=[] if cells else events,
-            scores=None,
-            handed=[],
+            handed=[] if cells else [pair for pair in handed if pair[0] not in here],
         )
 
     def _keyframes(

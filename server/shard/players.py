@@ -64,6 +64,12 @@ class Players:
         away = {guest.id: guest for guest in guests if guest.id not in self._place}
         return own.joined(_columns_of(list(away.values()))) if away else own
 
+    def plays(self, guests: Sequence[Session], entity: int) -> bool:
+        """Whether the entity is that of a session here, or of one of `guests`."""
+        return bool((self._columns.entity == entity).any()) or any(
+            guest.entity == entity for guest in guests
+        )
+
     def changed_privates(self, step: int) -> list[tuple[int, bytes]]:
         """The private sections that differ from those of the last time."""
         changed: list[tuple[int, bytes]] = []

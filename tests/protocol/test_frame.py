@@ -77,9 +77,6 @@ FRAMES = st.builds(
         ),
         max_size=4,
     ),
-    scores=st.none() | st.lists(
-        st.tuples(IDS, st.text(max_size=8), st.integers(-(2**53), 2**53)), max_size=3
-    ),
     handed=st.lists(st.tuples(IDS, U32), max_size=3),
 )  # fmt: skip
 
@@ -134,7 +131,7 @@ def test_every_item_of_a_frame_is_checked() -> None:
     frame = make(
         [(1, b"\x80"), (4, b"\x80")], sessions=columns([(7, 8, 1, 1, 3, 0, 2, -1)]),
         privates=[(7, b"\x80")], events=[FrameEvent(0, b"\x80", Scope.CELL, 3)],
-        scores=[(1, "Ada", 5)], handed=[(7, 1)], listed=[3],
+        handed=[(7, 1)], listed=[3],
     )  # fmt: skip
     whole: Any = cbor.loads_arrays(frame.encode())
     odds = [

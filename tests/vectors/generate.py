@@ -248,7 +248,7 @@ def _frame() -> list[dict[str, Any]]:
     )  # fmt: skip
     full = Frame(
         0, 1, 100, 40, 0, 1, 1000, keys, offsets, blob, columns, True, _ids(),
-        [(7, cbor.dumps([FISH_ID, 0, 40, 200]))], [hit], [(FISH_ID, "Ada", 12)], [(8, 1)],
+        [(7, cbor.dumps([FISH_ID, 0, 40, 200]))], [hit], [(8, 1)],
         kinds=3, cells=8,
     )  # fmt: skip
     return [

@@ -12,6 +12,7 @@ from protocol import cbor
 from protocol.frame import Frame
 from protocol.geometry import Geometry
 from protocol.listing import Listing
+from protocol.news import Bulletin
 from protocol.replica import Changes, Replica
 from protocol.schema import Schema
 from server.cluster.bus import MemoryBus
@@ -19,7 +20,14 @@ from server.cluster.journal import MemoryJournal
 from server.shard.census import Tally, tally
 from server.shard.commit import Commit, Writer
 from server.shard.host import Shard, ShardConfig
-from server.shard.mail import Item, Mail, frame_subject, gateway_subject, inbox_subject
+from server.shard.mail import (
+    Item,
+    Mail,
+    bulletin_subject,
+    frame_subject,
+    gateway_subject,
+    inbox_subject,
+)
 from sim import Game, World, motion, owner_only, quant
 
 SIZE = 512.0
@@ -162,6 +170,8 @@ class Watcher:
     inbox: Any
     latest: dict[int, Frame] = attrs.field(factory=dict)
     listings: dict[int, Listing] = attrs.field(factory=dict)
+    bulletins: Any = None
+    told: dict[int, list[Bulletin]] = attrs.field(factory=dict)
     mail: list[Item] = attrs.field(factory=list)
     crc_checks: int = 0
 
@@ -172,6 +182,10 @@ class Watcher:
             known = self.latest.get(frame.shard)
             assert frame.base == (known.tick if known else 0), "a frame stands on the one before"
             self.apply(frame)
+        self.told.clear()
+        for message in self.bulletins.take_nowait():
+            bulletin = Bulletin.decode(message.data)
+            self.told.setdefault(bulletin.shard, []).append(bulletin)
         for message in self.inbox.take_nowait():
             self.mail += Mail.decode(message.data).items
         return frames
@@ -234,6 +248,7 @@ class Cluster:
             Replica(self.schema, self.geometry),
             self.bus.subscribe(frame_subject("w", "*"), buffer=100),
             self.bus.subscribe(gateway_subject("w", name), buffer=100),
+            bulletins=self.bus.subscribe(bulletin_subject("w", "*"), buffer=100),
         )
 
     def tick(self, skip: frozenset[int] = frozenset()) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from protocol import cbor
 from protocol.errors import CloseCode
-from protocol.frame import Scope
 from protocol.listing import COLUMNS
+from protocol.news import Scope
 from server.shard.mail import (
     Confirm,
     Detach,
@@ -247,7 +247,7 @@ def test_a_leave_ends_the_session_at_once(world: Any) -> None:
     world.send(0, Leave(ANN, 1))
     step(world)
     assert len(mailed(world, Ended)) == 1
-    assert len(world.watcher.latest[0].sessions) == 0
+    assert not world.watcher.listings[0].rows
     assert not world.tally().lost
 
 
@@ -275,9 +275,11 @@ def test_events_are_addressed_and_durable_ones_wait(world: Any) -> None:
     assert cbor.loads(flash.values) == [0, 1]
     step(world)
     assert world.watcher.latest[0].events == []
+    assert not any(bulletin.events for bulletin in world.watcher.told.get(0, ()))
     world.write()
     step(world)
-    (medal,) = world.watcher.latest[0].events
+    assert world.watcher.latest[0].events == [], "it concerns others, too"
+    ((medal,),) = [bulletin.events for bulletin in world.watcher.told[0]]
     assert (medal.kind, medal.scope) == (1, Scope.WORLD)
 
 
