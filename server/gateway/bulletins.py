@@ -26,6 +26,16 @@ class _Shard:
     tick: int
     told: int
 
+    def news(self, bulletin: Bulletin) -> Sequence[FrameEvent]:
+        """The events of a bulletin that are news, which are known from now on."""
+        if not bulletin.events:
+            return ()
+        before = self.told
+        gap = not bulletin.recap and bulletin.after > before
+        news = [e for e in bulletin.events if not e.tick or (e.tick > before and not gap)]
+        self.told = max([before, *(event.tick for event in news)])
+        return news
+
 
 class Bulletins:
     """Takes the bulletins of all shards. `damaged` counts those that were none of this world."""
@@ -34,6 +44,7 @@ class Bulletins:
         self.damaged = 0
         self._events = len(schema.events)
         self._pulse = pulse
+        self._begun: int | None = None
         self._shards: dict[int, _Shard] = {}
 
     def tick(self, shard: int) -> int | None:
@@ -56,19 +67,12 @@ class Bulletins:
         self._pulse.heard(bulletin.shard, now)
         known = self._shards.get(bulletin.shard)
         if known is None:
-            # Whoever hears of a shard for the first time has no link that may have missed anything.
-            known = self._shards[bulletin.shard] = _Shard(bulletin.epoch, 0, bulletin.after)
+            # No link is older than the first bulletin of all, and can have missed what was before.
+            if self._begun is None:
+                self._begun = bulletin.tick
+            told = min(bulletin.after, self._begun)
+            known = self._shards[bulletin.shard] = _Shard(bulletin.epoch, 0, told)
         if (bulletin.epoch, bulletin.tick) <= (known.epoch, known.tick):
             return None
         known.epoch, known.tick = bulletin.epoch, bulletin.tick
-        return attrs.evolve(bulletin, events=self._news(known, bulletin))
-
-    @staticmethod
-    def _news(known: _Shard, bulletin: Bulletin) -> Sequence[FrameEvent]:
-        if not bulletin.events:
-            return ()
-        before = known.told
-        gap = not bulletin.recap and bulletin.after > before
-        news = [e for e in bulletin.events if not e.tick or (e.tick > before and not gap)]
-        known.told = max([before, *(event.tick for event in news)])
-        return news
+        return attrs.evolve(bulletin, events=known.news(bulletin))

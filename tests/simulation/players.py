@@ -42,6 +42,7 @@ class Player:
         self.shots = 0
         self.heard_at = 0.0
         self.session_shots: list[int] = []
+        self.session_tick = 0
         self.old_tokens: list[bytes] = []
         self.client = self._new_client()
         self.pair: LivePair | None = None
@@ -141,6 +142,8 @@ class Player:
             except RemoteProtocolError as error:
                 self._setting.judge.blame(f"{self.name} was told nonsense: {error}")
                 return
+            if before is None and self.client.welcome is not None:
+                self.session_tick = self._setting.schedule.tick_at(now)
             if before is not self.client.welcome and before is not None:
                 self.old_tokens.append(before.token)
             if isinstance(message, Snapshot):

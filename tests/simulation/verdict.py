@@ -25,6 +25,8 @@ __all__ = ["Verdict"]
 STILL_S = 1.5  # until every client has what the last tick said
 TRANSIT_TICKS = 12
 UNTOLD_TICKS = 3
+UNTOLD_EVERYWHERE_TICKS = 15  # a bulletin that was lost is made up for by the next recap
+JOINING_TICKS = 5
 RECORDS_KEPT = 700  # of about 1.4 in a tick; checkpoints come every 30, acknowledgements every 64
 ARRIVALS_KEPT = 50
 DISK_BYTES = 3_000_000
@@ -81,6 +83,7 @@ class Verdict:
         for player in self._players:
             self._replica_agrees(player, shards)
             self._prizes_were_told(player)
+            self._medals_were_told(player)
 
     def _lives(self) -> Iterator[NodeLife]:
         for place in self._nodes:
@@ -113,6 +116,21 @@ class Verdict:
                 ("Prize", number) in heard,
                 f"{player.name} (session {welcome.session:#x}, entity {player.client.entity:#x}) "
                 f"was never told of Prize {number}; that was in {happened} (shard, tick)",
+            )
+
+    def _medals_were_told(self, player: Player) -> None:
+        """What is durable and was for everybody has reached each who was there, wherever it was."""
+        welcome = player.client.welcome
+        if welcome is None:
+            return
+        heard = self._witness.heard(welcome.session)
+        newest = min(shard.tick for shard in self._audit.shards.values())
+        told = range(player.session_tick + JOINING_TICKS, newest - UNTOLD_EVERYWHERE_TICKS)
+        for (kind, number), (shard, tick) in self._audit.ledger.events.items():
+            self._setting.judge.require(
+                kind != "Medal" or tick not in told or (kind, number) in heard,
+                f"{player.name} (session {welcome.session:#x}, since tick {player.session_tick}) "
+                f"was never told of Medal {number} of shard {shard} and tick {tick}",
             )
 
     # --- the truth -------------------------------------------------------------------------------
