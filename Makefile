@@ -32,8 +32,8 @@ demo: install ## run the living world with bots and show it in the terminal
 test: develop ## run the tests (a few minutes)
 	$(RUN)/python -m pytest -m "not slow"
 
-test-slow: develop ## run the slow tests too
-	$(RUN)/python -m pytest
+test-slow: develop ## run the tests that take their time, too (several minutes more)
+	$(RUN)/python -m pytest -m slow
 
 simulate: develop ## the whole cluster under seeded faults, SEEDS=200 times (ten minutes)
 	$(RUN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)

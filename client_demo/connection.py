@@ -299,15 +299,23 @@ class Connection:
         if self._conditioned is not None:
             conditioned = stream = ConditionedStream(stream, self._conditioned)
             nursery.start_soon(conditioned.run)
-        return await wrap_client_stream(
-            nursery,
-            cast("Any", stream),  # any stream will do, whatever the annotation says
-            url.netloc,
-            (url.path or "/") + (f"?{url.query}" if url.query else ""),
-            subprotocols=[SUBPROTOCOL],
-            max_message_size=SERVER_MESSAGE_BYTES_MAX,
-            receive_buffer_size=limits.RECEIVE_BYTES,
-        )
+        # trio-websocket waits for ever when the server goes away in the middle of the handshake.
+        socket: WebSocketConnection | None = None
+        async with trio.open_nursery() as waiting:
+            waiting.start_soon(_cancel_after, self._stream.ended, waiting.cancel_scope)
+            socket = await wrap_client_stream(
+                nursery,
+                cast("Any", stream),  # any stream will do, whatever the annotation says
+                url.netloc,
+                (url.path or "/") + (f"?{url.query}" if url.query else ""),
+                subprotocols=[SUBPROTOCOL],
+                max_message_size=SERVER_MESSAGE_BYTES_MAX,
+                receive_buffer_size=limits.RECEIVE_BYTES,
+            )
+            waiting.cancel_scope.cancel()
+        if socket is None:
+            raise trio.BrokenResourceError("the connection was lost")
+        return socket
 
     async def _next_message(self, socket: WebSocketConnection) -> bytes | str:
         try:
@@ -361,6 +369,13 @@ class Connection:
         goodbye = self.client.goodbye
         asked_s = min(goodbye.retry_s, limits.BACKOFF_S_MAX) if goodbye is not None else 0.0
         return asked_s + self._chance.uniform(longest / 2, longest)
+
+
+async def _cancel_after(event: trio.Event, scope: trio.CancelScope) -> None:
+    """Cancel when nothing more can come, once what came has been looked at."""
+    await event.wait()
+    await trio.sleep(limits.LAST_WORDS_S)
+    scope.cancel()
 
 
 def _close_outcome(group: BaseExceptionGroup[ConnectionClosed]) -> tuple[int, str]:

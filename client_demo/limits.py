@@ -7,6 +7,7 @@ from typing import Final
 
 # --- connection ----------------------------------------------------------------------------------
 CONNECT_S: Final = 5.0  # for the TCP connection and the handshake together; then it has failed
+LAST_WORDS_S: Final = 0.1  # for reading why a server hung up in the handshake; then it has failed
 CLOSE_S: Final = 1.0  # for the closing handshake; then the connection is dropped
 RECEIVE_BYTES: Final = 16 * 1024  # taken from the kernel at once
 LINK_PIECES: Final = 4096  # on their way over a conditioned link; then nothing more is taken

@@ -5,6 +5,8 @@ Must not know: WebSocket, messages.
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -43,9 +45,13 @@ async def _dial_with_buffer(host: str, port: int, buffer_bytes: int) -> trio.Soc
 
 
 class CountedStream(trio.abc.Stream):
-    """Counts what passes through `stream`; while `paused`, nothing is read from it."""
+    """Counts what passes through `stream`; while `paused`, nothing is read from it.
+
+    `ended` is set when nothing more can come.
+    """
 
     def __init__(self, stream: trio.abc.Stream) -> None:
+        self.ended = trio.Event()
         self.bytes_received = 0
         self.bytes_sent = 0
         self._stream = stream
@@ -67,13 +73,17 @@ class CountedStream(trio.abc.Stream):
         """Bytes that have arrived, b"" at the end."""
         while self._paused:
             await self._news.wait()
-        data = await self._stream.receive_some(max_bytes)
+        with self._noticing_the_end():
+            data = await self._stream.receive_some(max_bytes)
+        if not data:
+            self.ended.set()
         self.bytes_received += len(data)
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
         """Send all of `data`."""
-        await self._stream.send_all(data)
+        with self._noticing_the_end():
+            await self._stream.send_all(data)
         self.bytes_sent += len(data)
 
     async def wait_send_all_might_not_block(self) -> None:
@@ -83,3 +93,11 @@ class CountedStream(trio.abc.Stream):
     async def aclose(self) -> None:
         """Close the stream below."""
         await self._stream.aclose()
+
+    @contextmanager
+    def _noticing_the_end(self) -> Iterator[None]:
+        try:
+            yield
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.ended.set()
+            raise

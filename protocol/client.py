@@ -9,7 +9,7 @@ Must not know: sockets, games, rendering.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import attrs
@@ -26,6 +26,7 @@ from protocol.playback import Playback, Shown
 from protocol.replica import Changes, Replica
 from protocol.schema import Schema
 from protocol.totals import ClientStatistics
+from protocol.unconfirmed import Unconfirmed
 
 __all__ = ["Client", "ClientStatistics", "Event"]
 
@@ -79,9 +80,9 @@ class Client:
         self._out: list[bytes] = []
         self._round_trip = RoundTrip()
         self._pacer = InputPacer(20)
-        self._unacknowledged: deque[messages.Input] = deque(maxlen=limits.CLIENT_INPUTS)
-        self._seq = 0
-        self._acked = self._acked_seq = self._lost = self._resent = 0
+        self._inputs = Unconfirmed()
+        self._resuming = False  # from the welcome of another link to its first snapshot
+        self._acked = 0
         self._ack_due = self._ping_due = self._resync_due = 0.0
         self._resync: set[int] = set()
         self._totals = dict.fromkeys(("bytes", "messages", "snapshots", "events", "resumes"), 0)
@@ -197,27 +198,22 @@ class Client:
         if set(values) != {field.name for field in fields}:
             raise LocalProtocolError(f"{kind} has the fields {[field.name for field in fields]}")
         wire = schema.inputs[index].encode([values[field.name] for field in fields])
-        self._seq += 1
         self._acked = self.replica.tick
         self._ack_due = now + ACK_EVERY_S
         entry = messages.Input(
-            seq=self._seq,
+            seq=self._inputs.newest + 1,
             tick=self.input_tick(now),
             view=max(int(timeline.render_tick(now) * 256), 0),
             ack=self._acked,
             kind=index,
             values=tuple(wire),
         )
-        self._unacknowledged.append(entry)
+        self._inputs.add(entry)
         if self.foresight is not None:
-            decoded = schema.inputs[index].decode(wire)
-            numbers = zip(fields, decoded, strict=True)
-            self.foresight.sent(
-                entry, kind, {f.name: v for f, v in numbers if not isinstance(v, str)}
-            )
-        if self.playing:
-            self._say(entry)  # else it waits with the unacknowledged ones for the link to be back
-        return self._seq
+            self.foresight.sent(entry, schema.inputs[index])
+        if self.playing and not self._resuming:
+            self._say(entry)  # else it waits with the others for the session to go on
+        return entry.seq
 
     # --- what to show ----------------------------------------------------------------------------
 
@@ -261,8 +257,8 @@ class Client:
             snapshots=self._totals["snapshots"],
             crc_checks=self._checks,
             mismatches=self._mismatches,
-            inputs=self._seq,
-            inputs_lost=self._lost,
+            inputs=self._inputs.newest,
+            inputs_lost=self._inputs.lost,
             events=self._totals["events"],
             resumes=self._totals["resumes"],
             corrections=foresight.corrections if foresight else 0,
@@ -304,18 +300,28 @@ class Client:
         self.foresight = None
         self._foreseen = (0, 0)
         self._pacer = InputPacer(hz)
-        self._unacknowledged.clear()
-        self._seq = self._acked_seq = self._resent = 0
+        self._inputs = Unconfirmed()
+        self._resuming = False
         self._heard = Heard()
 
     def _go_on(self) -> None:
-        """Show what was shown, until the snapshots say otherwise; repeat what may be lost."""
+        """Show what was shown, until the snapshots say otherwise."""
         assert self.timeline is not None
         self.timeline.restart()
+        self._pacer.restart()
         if self.playback is not None:
             self.playback.restart()
-        self._resent = self._seq
-        for entry in self._unacknowledged:
+        self._resuming = True
+
+    def _repeat(self, now: float) -> None:
+        """The first snapshot of another link says what may be lost: send it again."""
+        self._resuming = False
+        before, aim = self._pacer.last, self.input_tick(now)
+        entries = self._inputs.again(aim)
+        if aim < int(before) and self.foresight is not None:
+            # The world stood still: what was predicted is of a time that did not come.
+            self._predict(self.foresight.entity, self.foresight.kind, entries)
+        for entry in entries:
             self._say(entry._replace(ack=0))
 
     def _take_snapshot(self, snapshot: messages.Snapshot, now: float) -> None:
@@ -331,24 +337,17 @@ class Client:
         if self.playback is not None:
             self.playback.feed(replica, changes, shown=timeline.shown)
         if snapshot.report is not None:
-            self._take_report(*snapshot.report, now)
+            applied, margin = snapshot.report
+            if self._inputs.confirm(applied):
+                self._pacer.report(margin, now, self._round_trip.seconds)
         if snapshot.private is not None:
             self._take_private(snapshot.private)
+        if self._resuming:
+            self._repeat(now)
         if self.foresight is not None:
-            self.foresight.snapshot(replica, self.private, self._acked_seq)
+            self.foresight.snapshot(replica, self.private, self._inputs.confirmed)
         if self.on_changes is not None:
             self.on_changes(changes)
-
-    def _take_report(self, applied: int, margin: int, now: float) -> None:
-        if applied > self._acked_seq:
-            self._acked_seq = applied
-            if applied > self._resent:  # how late a repeated one came says nothing of this link
-                self._pacer.report(margin, now, self._round_trip.seconds)
-        elif applied < self._acked_seq:  # whoever simulates has lost what was not durable
-            self._lost += self._acked_seq - applied
-            self._acked_seq = applied
-        while self._unacknowledged and self._unacknowledged[0].seq <= applied:
-            self._unacknowledged.popleft()
 
     def _take_private(self, private: messages.Private) -> None:
         schema = self.schema
@@ -361,16 +360,22 @@ class Client:
             field.name: value if field.type == "u64" else field.lo + value * field.step
             for field, value in zip(fields, private.values, strict=False)
         }
-        if self._factory is None:
-            return
-        if self._foreseen != (private.entity, private.kind):
+        if self._factory is not None and self._foreseen != (private.entity, private.kind):
             self._foreseen = (private.entity, private.kind)
-            predictor = self._factory(schema.data, private.kind)
-            self.foresight = (
-                Foresight(predictor, private.entity, private.kind)
-                if predictor.predictable
-                else None
-            )
+            self.foresight = None
+            self._predict(*self._foreseen)
+
+    def _predict(self, entity: int, kind: int, inputs: Sequence[messages.Input] = ()) -> None:
+        """Predict the own avatar, with these inputs, from the server's next word on."""
+        assert self.schema is not None
+        assert self._factory is not None
+        predictor, was = self._factory(self.schema.data, kind), self.foresight
+        if was is not None:
+            predictor.corrections, predictor.rubber_bands = was.corrections, was.rubber_bands
+        self.foresight = Foresight(predictor, entity, kind) if predictor.predictable else None
+        if self.foresight is not None:
+            for entry in inputs:
+                self.foresight.sent(entry, self.schema.inputs[entry.kind])
 
     def _take_events(self, batch: messages.Events) -> None:
         schema = self.schema

@@ -15,7 +15,7 @@ from typing import Final
 
 import attrs
 
-__all__ = ["InputPacer", "RoundTrip", "Timeline", "TimelineStatistics"]
+__all__ = ["EXTRAPOLATE_S", "InputPacer", "RoundTrip", "Timeline", "TimelineStatistics"]
 
 _QUANTILE: Final = (
     0.9  # of TCP; what is later is stalls, which a delay of theirs would not hide well
@@ -32,6 +32,7 @@ _RATE_MAX: Final = 0.05  # playback runs at most so much faster or slower
 _DEAD_ZONE_S: Final = 0.004  # a bucket of delays; nothing closer is known
 _BURST_S: Final = 1.0
 _RESET_S: Final = 0.5  # further behind than this it jumps forward
+EXTRAPOLATE_S: Final = 0.25  # nothing is drawn that lies further ahead of the newest snapshot
 
 
 class RoundTrip:
@@ -108,6 +109,7 @@ class Timeline:
         self._target = self._delay = self.interval + _HALF_FRAME_S
         self._arrived = self._shown_at = 0.0
         self._shown: float | None = None
+        self._resumed = False
         self._burst_until = 0.0
         self._stalls = 0
         self._longest_gap = 0.0
@@ -123,9 +125,16 @@ class Timeline:
         return 0.0 if self._shown is None else self._shown
 
     def restart(self) -> None:
-        """Another link to the same world: its offsets are its own; what was shown stays shown."""
+        """Another link to the same world: its offsets are its own; what was shown stays shown.
+
+        Time ran on while nothing came, but what is drawn stood still soon. It goes on from there:
+        at the present, or where the world does if that stood still as well.
+        """
         self._offsets.clear()
         self._burst_until = 0.0
+        if self._shown is not None:
+            self._shown = min(self._shown, self.newest + EXTRAPOLATE_S / self.interval)
+            self._resumed = True
 
     def arrive(self, tick: int, now: float) -> None:
         """A snapshot of `tick` arrived."""
@@ -165,7 +174,8 @@ class Timeline:
             self._shown = max(ideal, 0.0)
             return self._shown
         behind = (ideal - self._shown) * self.interval - elapsed
-        if behind > _RESET_S:
+        jump_s, self._resumed = 0.0 if self._resumed else _RESET_S, False
+        if behind > jump_s:
             self._shown = ideal
         elif behind >= -_RESET_S:
             self._shown += elapsed * _rate(behind) / self.interval
@@ -208,7 +218,9 @@ class InputPacer:
     A margin of 2 ticks is wanted. A report moves the aim by half its error; reports are ignored
     until the last correction can have come back, or it would swing. The tick that is given out
     follows the aim at 0.9 to 1.1 of the normal pace and never goes back, so neither do the inputs,
-    nor the avatar that is drawn at that tick; only an error of over 10 ticks is jumped.
+    nor the avatar that is drawn at that tick; only an error of over 10 ticks is jumped. An input
+    that comes over 10 ticks late was held up: that the link is so slow is believed from the second
+    one on. On another link the world may have stood still meanwhile: there alone it goes back.
     """
 
     WANTED: Final = 2.0
@@ -220,9 +232,21 @@ class InputPacer:
         self._interval = 1 / hz
         self._quiet_until = 0.0
         self._reported = False
+        self._held_up = 0.0  # by how many ticks the last input came too late, if it was held up
+        self._resumed = False
         self._tick: float | None = None
         self._ticked_at = 0.0
         self.lead = 2 * self.WANTED
+
+    @property
+    def last(self) -> float:
+        """The tick that was given out last; 0 before the first."""
+        return 0.0 if self._tick is None else self._tick
+
+    def restart(self) -> None:
+        """Another link to the same world."""
+        self._resumed = True
+        self._held_up = 0.0
 
     def round_trip(self, seconds: float) -> None:
         """A measured round trip, which says where to begin before the first report."""
@@ -233,8 +257,13 @@ class InputPacer:
         """The server says that the newest input came `margin` ticks early."""
         self._reported = True
         error = self.WANTED - margin
+        before, self._held_up = self._held_up, error if error > self._RESET_TICKS else 0.0
         if now < self._quiet_until or abs(error) < 1:
             return
+        if self._held_up:
+            if not before:
+                return
+            error = min(error, before)
         share = 1.0 if abs(error) > self._RESET_TICKS else 0.5
         self._aim(self.lead + error * share)
         # The correction is played out at a tenth of the pace before it can be seen at all.
@@ -242,10 +271,13 @@ class InputPacer:
         self._quiet_until = now + round_trip_s + (2 + slewing) * self._interval
 
     def tick(self, server_tick: float, now: float) -> float:
-        """The tick that an input sent at `now` is for, with its fraction; never less than before.
+        """The tick that an input sent at `now` is for, with its fraction; never less than before,
+        but for the first one after a `restart`.
 
-        `server_tick` is what the timeline says.
+        `server_tick` is what the timeline says; 0 while it does not know.
         """
+        if not server_tick and self._tick is not None:
+            return self._tick
         wanted = server_tick + self.lead
         elapsed = max(now - self._ticked_at, 0.0) / self._interval
         self._ticked_at = max(now, self._ticked_at)
@@ -254,7 +286,10 @@ class InputPacer:
         elif self._tick + elapsed - wanted <= self._RESET_TICKS:
             most = elapsed * self._RATE_MAX
             self._tick += elapsed + min(max(wanted - self._tick - elapsed, -most), most)
+        elif self._resumed:
+            self._tick = wanted
         # else it stands still until the server has caught up
+        self._resumed = False
         return self._tick
 
     def _aim(self, lead: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from protocol.messages import Input
 from protocol.replica import Replica
+from protocol.schema import InputKind
 from protocol.steps import Steps
 
 __all__ = ["Foresight", "Predictor", "PredictorFactory"]
@@ -81,9 +82,11 @@ class Foresight:
         """By how many units the last correction moved the prediction; 0 before the first."""
         return self.predictor.error
 
-    def sent(self, entry: Input, name: str, values: Mapping[str, float]) -> None:
-        """An input went out."""
-        self.predictor.apply(entry.seq, entry.tick, name, values)
+    def sent(self, entry: Input, form: InputKind) -> None:
+        """An input of the kind `form` went out. What the server will read is predicted with."""
+        told = zip(form.fields, form.decode(entry.values), strict=True)
+        values = {field.name: value for field, value in told if not isinstance(value, str)}
+        self.predictor.apply(entry.seq, entry.tick, form.name, values)
 
     def snapshot(self, replica: Replica, private: Mapping[str, Any], applied: int) -> None:
         """A snapshot was applied: tell the predictor what the server says."""

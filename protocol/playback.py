@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import attrs
 
+from protocol.clock import EXTRAPOLATE_S
 from protocol.replica import Changes, EntityView, Replica
 from protocol.schema import Kind, Schema
 from protocol.steps import Steps
@@ -22,7 +23,6 @@ from protocol.tracks import Key, Spot, Track
 
 __all__ = ["Playback", "Shown"]
 
-EXTRAPOLATE_S: Final = 0.25
 KEPT_S: Final = 1.5
 _SPARE_TRACKS: Final = 64  # of entities that are gone, before one looks for what to forget
 

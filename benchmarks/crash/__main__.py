@@ -30,11 +30,12 @@ import attrs
 
 from benchmarks import machine
 from benchmarks.crash.bots import BACK_PATIENCE_S
+from benchmarks.crash.crowd import Crowd
 from benchmarks.crash.game import game
 from benchmarks.crash.history import Archive, History
 from benchmarks.crash.served import Served, free_port
 from benchmarks.crash.verdict import Verdict, Witness, judge, take
-from benchmarks.interest.children import Child, ChildFailedError, python
+from benchmarks.interest.children import ChildFailedError
 from protocol.geometry import Geometry
 from protocol.schema import Schema
 
@@ -109,14 +110,13 @@ class Trial:
     def run(self) -> dict[str, Any]:
         """Kill and judge; the figures. Raises BrokenError, ChildFailedError."""
         plan = self._plan
-        argv = python("benchmarks.crash.bots", port=self._port, count=plan.bots, seed=plan.seed)
         self._served.start()
         try:
             if not self._served.wait_listening(self._port, _START_S):
                 self._listen()
                 raise BrokenError("\n".join(["the server does not start", *self._reports]))
-            with Child.running(argv, 1) as bots:
-                ready = bots.wait_ready(60.0)
+            with Crowd.running(port=self._port, count=plan.bots, seed=plan.seed) as bots:
+                ready = bots.wait_ready()
                 self._check_back(ready)
                 _log(f"{plan.bots} bots play; {plan.kills} kills to come")
                 time.sleep(_FIRST_PLAY_S)
@@ -129,7 +129,7 @@ class Trial:
 
     # --- one kill --------------------------------------------------------------------------------
 
-    def _kill(self, bots: Child, number: int) -> None:
+    def _kill(self, bots: Crowd, number: int) -> None:
         early = 1 < number < self._plan.kills and self._chance.random() < _EARLY_SHARE
         if early:
             self._early += 1
@@ -143,11 +143,11 @@ class Trial:
         self._served.start()
         self._newest_seen.append(bots.ask("killed")["newest_tick"])
 
-    def _come_back(self, bots: Child, what: str) -> None:
+    def _come_back(self, bots: Crowd, what: str) -> None:
         """Wait until everybody is back, then judge."""
         answer = bots.ask("back", BACK_PATIENCE_S + 10)
         self._check_back(answer)
-        took_s = answer["at"][-1] - self._killed_at
+        took_s = max(answer["at"]) - self._killed_at
         self._recovered_s.append(took_s)
         self._back_s += [at - self._killed_at for at in answer["at"]]
         self._listen()
@@ -192,7 +192,7 @@ class Trial:
 
     # --- the end ---------------------------------------------------------------------------------
 
-    def _end(self, bots: Child) -> Verdict:
+    def _end(self, bots: Crowd) -> Verdict:
         self._come_back(bots, f"kill {self._plan.kills} of {self._plan.kills}")
         bots.tell("rest")
         time.sleep(_QUIET_S)

@@ -8,7 +8,7 @@ anybody had seen; everybody has to come back then. `back` is answered when all a
 `told` with what was told since the last time; `rest` stops all asking, `open` is answered when all
 links are.
 
-    python -m benchmarks.crash.bots --port 8642 --count 100
+    python -m benchmarks.crash.bots --port 8642 --end 100
 """
 
 import argparse
@@ -126,10 +126,10 @@ class Bot:
 
 
 class Crowd:
-    """All bots."""
+    """The bots of this process."""
 
-    def __init__(self, count: int, port: int, seed: int) -> None:
-        self._bots = [Bot(number, f"ws://127.0.0.1:{port}", seed) for number in range(count)]
+    def __init__(self, numbers: range, port: int, seed: int) -> None:
+        self._bots = [Bot(number, f"ws://127.0.0.1:{port}", seed) for number in numbers]
 
     async def run(self) -> None:
         """Play until stdin is closed."""
@@ -202,10 +202,11 @@ def main() -> None:
     """Run a crowd."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--first", type=int, default=0, help="the first one's number (0)")
+    parser.add_argument("--end", type=int, required=True, help="the last one's, and one more")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    trio.run(Crowd(options.count, options.port, options.seed).run)
+    trio.run(Crowd(range(options.first, options.end), options.port, options.seed).run)
 
 
 if __name__ == "__main__":

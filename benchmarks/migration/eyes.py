@@ -15,8 +15,8 @@ from benchmarks.interest import rules
 from benchmarks.smoothness.figures import longest_freeze
 from client_demo.connection import Connection
 from protocol.client import Client
+from protocol.clock import EXTRAPOLATE_S
 from protocol.messages import Message, Snapshot
-from protocol.playback import EXTRAPOLATE_S
 
 __all__ = ["Eye", "Told"]
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol.client import Client
-from protocol.playback import EXTRAPOLATE_S
+from protocol.clock import EXTRAPOLATE_S
 
 __all__ = ["FRAME_S", "Arrival", "Pictures", "frame_time", "frame_times", "ours"]
 

@@ -25,6 +25,7 @@ def no_fish(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sim.games.lanterns.game._code", None)  # what it is now is other code
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fish")
 def test_on_a_link_of_150_ms_shots_hit_what_was_seen_and_only_because_of_rewind() -> None:
     fair, unfair = run(SMALL), run(Job(rtt_ms=150, shots=100, rewind=False))
@@ -44,6 +45,7 @@ def test_shots_across_a_border_are_as_fair_at_150_ms_one_way() -> None:
     assert across["share"] >= 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_fish")
 def test_the_same_seed_gives_the_same_run_as_json_lines(
     capsys: pytest.CaptureFixture[str],

@@ -107,6 +107,7 @@ def short() -> dict[str, Any]:
     return run(Job(profile="average", seconds=6, peer=False, curve=(100,)), lambda _: None)
 
 
+@pytest.mark.slow
 def test_a_short_session_keeps_what_is_promised(short: dict[str, Any]) -> None:
     assert misses(short) == []
     assert short["ours"]["bodies"] > 20
@@ -129,6 +130,7 @@ def test_whatever_is_not_kept_is_named(short: dict[str, Any]) -> None:
     assert len(misses(bad)) == 6
 
 
+@pytest.mark.slow
 def test_the_peer_draws_what_it_is_given() -> None:
     reason = None
     if shutil.which("npm") is None:

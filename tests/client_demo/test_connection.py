@@ -108,6 +108,41 @@ async def test_where_no_server_is_the_client_says_so():
     assert not connection.open
 
 
+async def test_a_server_that_dies_in_the_handshake_is_not_waited_for(nursery):
+    hung_up = 0
+
+    async def hang_up(stream: trio.SocketStream) -> None:
+        nonlocal hung_up
+        await stream.receive_some()
+        hung_up += 1
+        await trio.aclose_forcefully(stream)
+
+    listeners = await nursery.start(trio.serve_tcp, hang_up, 0)
+    port = listeners[0].socket.getsockname()[1]
+    connection = Connection(f"ws://127.0.0.1:{port}", lambda: Client("ann"))
+    with trio.fail_after(limits.CONNECT_S), pytest.raises(ConnectionEndedError):
+        await connection.run()
+    assert hung_up == limits.FIRST_ATTEMPTS_MAX, "a death that is seen is no reason to wait"
+
+
+async def test_a_server_that_dies_before_the_handshake_is_sent_is_not_waited_for(
+    nursery, monkeypatch
+):
+    async def gone(self: trio.SocketStream, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        raise trio.BrokenResourceError("reset by peer")
+
+    async def say_nothing(stream: trio.SocketStream) -> None:
+        await trio.sleep_forever()
+
+    listeners = await nursery.start(trio.serve_tcp, say_nothing, 0)
+    port = listeners[0].socket.getsockname()[1]
+    monkeypatch.setattr(trio.SocketStream, "send_all", gone)
+    connection = Connection(f"ws://127.0.0.1:{port}", lambda: Client("ann"))
+    with trio.fail_after(limits.CONNECT_S), pytest.raises(ConnectionEndedError):
+        await connection.run()
+
+
 async def test_a_server_that_speaks_something_else_is_named(still_server, monkeypatch):
     monkeypatch.setattr("client_demo.connection.SUBPROTOCOL", "chat")
     async with still_server() as server:

@@ -8,6 +8,7 @@ from benchmarks.balancer.run import Course, run, shortcomings
 from tests.deploy.needs import need
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)  # real time: joins, a drain, a restart and a kill
 @pytest.mark.parametrize("proxy", ["haproxy", "nginx"])
 async def test_bots_play_on_while_one_gateway_is_drained_and_one_is_killed(

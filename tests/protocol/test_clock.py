@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.clock import InputPacer, RoundTrip, Timeline
+from protocol.clock import EXTRAPOLATE_S, InputPacer, RoundTrip, Timeline
 
 HZ = 20
 FRAME_S = 1 / 60
@@ -133,6 +133,43 @@ def test_another_link_does_not_turn_time_back():
     assert later[-1] == pytest.approx((15.2 + 119 / 60 - 0.2) * HZ, abs=4), "it did not catch up"
 
 
+@pytest.mark.parametrize("away_s", [0.3, 1.0, 5.0, 60.0])
+def test_a_world_that_stood_still_goes_on_where_it_stood(away_s):
+    """As after a restart of the server, which goes on with the tick at which it ended."""
+    timeline = Timeline(HZ)
+    drawn = [row[1] for row in play(timeline, arrivals(10, 10))]
+
+    def draw(now):
+        drawn.append(min(timeline.render_tick(now), timeline.newest + EXTRAPOLATE_S * HZ))
+
+    lost_at = 10.0
+    for frame in range(int(away_s * 60)):
+        draw(lost_at + frame / 60)
+    timeline.restart()
+    back_at, newest = lost_at + away_s, timeline.newest
+    for frame in range(180):
+        if frame % 3 == 0:
+            timeline.arrive(newest + 1 + frame // 3, back_at + frame / 60)
+        draw(back_at + frame / 60)
+    assert drawn == sorted(drawn), "what is drawn went back"
+    resumed = drawn[-180:]
+    still = sum(after == before for before, after in itertools.pairwise(resumed))
+    assert still <= 0.45 * 60, f"the picture stood still for {still / 60:.2f} s"
+    assert timeline.newest - resumed[-1] < 3, "old times are shown"
+
+
+def test_after_a_short_loss_one_is_in_the_present_at_once():
+    timeline = Timeline(HZ)
+    play(timeline, arrivals(11, 10))
+    for frame in range(36):
+        timeline.render_tick(10.0 + frame / 60)
+    timeline.restart()
+    for number in range(3):
+        timeline.arrive(212 + number, 10.65 + number / HZ)
+    shown = [timeline.render_tick(10.75 + frame / 60) for frame in range(3)]
+    assert shown[-1] == pytest.approx((10.75 + 2 / 60 - 0.05) * HZ, abs=2.5), "one lags behind"
+
+
 def test_a_fixed_delay_is_kept():
     timeline = Timeline(HZ, fixed_delay_s=0.3)
     rows = play(timeline, arrivals(9, 20, base=0.0))[600:]
@@ -199,3 +236,28 @@ def test_the_input_tick_is_slewed_within_a_tenth():
         assert 0.9 <= (aim - last) * 3 <= 1.1 + 1e-9, "the avatar's time jumped"
         last = aim
     assert last == pytest.approx(100.0 + 119 / 3 + 4 + 3, abs=0.01), "the aim was not reached"
+
+
+def test_one_input_that_was_held_up_does_not_delay_the_next():
+    pacer = InputPacer(HZ)
+    pacer.tick(100.0, 5.0)
+    lead = pacer.lead
+    pacer.report(-40, 5.1, 0.05)
+    assert pacer.lead == lead, "a stall was taken for a slow link"
+    pacer.report(2, 5.2, 0.05)
+    pacer.report(-40, 5.3, 0.05)
+    assert pacer.lead == lead, "stalls that lie apart were taken for a slow link"
+    pacer.report(-20, 5.4, 0.05)
+    assert pacer.lead == lead + 22, "what is late again and again must be sent earlier"
+
+
+def test_after_a_restart_inputs_are_for_the_time_that_the_world_goes_on_with():
+    pacer = InputPacer(HZ)
+    for frame in range(600):
+        before = pacer.tick(100.0 + frame / 3, 5.0 + frame / 60)
+    pacer.restart()
+    assert pacer.tick(0.0, 15.0) == before, "nobody knows yet where the world is"
+    assert pacer.tick(110.0, 15.1) == 110.0 + pacer.lead, "it waits for a time that did not come"
+    assert pacer.tick(60.0, 15.2) == 110.0 + pacer.lead, "it went back again"
+    pacer.restart()
+    assert pacer.tick(113.0, 15.2) >= 110.0 + pacer.lead, "it went back for a trifle"

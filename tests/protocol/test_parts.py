@@ -141,6 +141,7 @@ def receive(table: PartTable, owner: PartTable, since: int | None) -> Report:
     return report
 
 
+@pytest.mark.slow
 @given(
     seed=st.integers(0, 2**32),
     pauses=st.lists(st.integers(1, 70), min_size=3, max_size=8),

@@ -3,6 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -115,6 +116,7 @@ def test_a_baseline_within_a_gap_of_a_copy_gives_keyframes(
     assert all(item[1] == 0 for item in items), "it does not know what the client holds"
 
 
+@pytest.mark.slow
 @quick
 @given(seed=st.integers(0, 2**32), joined=st.integers(1, 60), data=st.data())
 def test_a_copy_that_joined_late_gives_the_owners_bytes_from_then_on(

@@ -9,6 +9,7 @@ from server.testing import Sim
 HELD_BYTES_MAX = 64 * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capacity", [4096, CAPACITY])
 def test_others_stay_on_time_and_the_slow_one_comes_back(capacity: int) -> None:
     sim = Sim(game, shards=2, seed=4)

@@ -76,6 +76,7 @@ class Reader:
         return [b - a for a, b in pairwise(times)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("receive_buffer_bytes", [4096, None], ids=["4 KiB buffer", "default"])
 async def test_who_stops_reading_for_5_s_delays_nobody_and_is_brought_back(
     receive_buffer_bytes: int | None,

@@ -24,7 +24,7 @@ class Plan:
     def of(cls, seed: int) -> "Plan":
         """The plan of a seed."""
         chance = Chance(seed).of("plan")
-        fault_s = chance.uniform(9.0, 14.0)
+        fault_s = chance.uniform(8.0, 12.0)
         return cls(
             seed=seed,
             nodes=chance.choice((2, 3, 3, 4)),

@@ -22,6 +22,7 @@ from tests.simulation.trace import Trace
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_promise_is_kept(seed: int) -> None:
     result = run_seed(seed)
@@ -51,6 +52,7 @@ def digest_elsewhere(seed: int, hash_seed: str) -> str:
     return run.stdout.split()[-1]
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_trace() -> None:
     """Also in other processes, whatever order their sets have."""
     assert digest_elsewhere(5, "1") == digest_elsewhere(5, "2") == simulate(short(5)).digest

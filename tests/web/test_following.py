@@ -75,6 +75,7 @@ def follow(node: Run, recording: Recording, path: Path) -> dict[str, int]:
     return totals
 
 
+@pytest.mark.slow
 def test_it_follows_a_diver_through_a_living_sea_and_over_a_border(
     node: Run, tmp_path: Path
 ) -> None:

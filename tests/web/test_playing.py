@@ -49,6 +49,7 @@ class Scribe(Client):
         super().__init__(name, predictor_factory=Predictor)
         self.lines: list[dict[str, Any]] = [{"call": "new", "name": name}]
         self.put_elsewhere = 0  # corrections by the test itself
+        self.slept_s = 0.0  # for so long the world stood still, as a player saw it
 
     def _note(self, call: str, gave: Any, **arguments: Any) -> None:
         self.lines.append({"call": call, **arguments, "gave": gave})
@@ -64,12 +65,14 @@ class Scribe(Client):
         return data
 
     def receive(self, data: bytes, now: float) -> Message:
+        now += self.slept_s
         message = super().receive(data, now)
         kind = type(message).__name__.lower().replace("geometrychange", "geometry")
         self._note("receive", kind, hex=bytes(data).hex(), now=now)
         return message
 
     def tick(self, now: float) -> None:
+        now += self.slept_s
         super().tick(now)
         self._note("tick", None, now=now)
 
@@ -79,16 +82,19 @@ class Scribe(Client):
         return out
 
     def send_input(self, kind: str, values: Mapping[str, object], now: float) -> int:
+        now += self.slept_s
         seq = super().send_input(kind, values, now)
         self._note("send_input", seq, kind=kind, values=values, now=now)
         return seq
 
     def origin(self, now: float) -> tuple[float, float] | None:
+        now += self.slept_s
         place = super().origin(now)
         self._note("origin", place, now=now)
         return place
 
     def screen(self, now: float) -> dict[int, Shown]:
+        now += self.slept_s
         shown = super().screen(now)
         rows = [
             [plain(one), at.kind, at.x, at.y, at.vx, at.vy, at.held, plain_fields(at.fields)]
@@ -138,11 +144,13 @@ def session(
     act: Callable[[SimClient, random.Random, int], None],
     ticks: int,
     dilations: Mapping[int, int] | None = None,
+    slept_s: float = 0.0,
 ) -> Scribe:
     """A session of one player among others, over a border and back.
 
-    The link is lost in the middle, unless it is a clean one. From the ticks of `dilations` on the
-    shards step at so many permille of full speed.
+    The link is lost in the middle, unless it is a clean one, and the world stands still meanwhile
+    for `slept_s`. From the ticks of `dilations` on the shards step at so many permille of full
+    speed.
     """
     sim = Sim(lanterns, shards=(2, 2), seed=seed)
     chance = random.Random(seed)
@@ -166,7 +174,11 @@ def session(
                 other.send(Steer(dx=chance.uniform(-1, 1), dy=chance.uniform(-1, 1)))
         if tick == ticks // 2 and link != "clean":
             player.cut()
-            for _ in range(8):
+            pass_tick(sim, player)
+            act(player, chance, 0)
+            client.slept_s = slept_s
+            act(player, chance, 0)
+            for _ in range(7):
                 pass_tick(sim, player)
             player.resume()
         pass_tick(sim, player)
@@ -208,6 +220,15 @@ def test_both_clients_say_and_show_the_same_over_every_link(
     assert link != "clean" or corrections == 0, "there is nothing to correct on a clean link"
     assert statistics.inputs > 40
     assert link != "mobile" or statistics.stalls > 0, "it was a bad link"
+
+
+def test_both_clients_say_and_show_the_same_after_the_world_stood_still(
+    node: Run, tmp_path: Path
+) -> None:
+    client = session(7, "average", swim_and_shoot, ticks=160, slept_s=6.0)
+    totals = play(node, client, tmp_path / "script.jsonl")
+    assert totals["frames"] > 500
+    assert client.statistics().resumes == 1
 
 
 @pytest.mark.parametrize(("seed", "link"), [(5, "clean"), (6, "average")])

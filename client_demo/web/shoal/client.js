@@ -15,11 +15,12 @@ import { LocalProtocolError } from "./errors.js";
 import { Heard } from "./events.js";
 import { Foresight } from "./foresight.js";
 import { Geometry } from "./geometry.js";
-import { CLIENT_EVENTS, CLIENT_INPUTS, RESYNC_CELLS_MAX } from "./limits.js";
+import { CLIENT_EVENTS, RESYNC_CELLS_MAX } from "./limits.js";
 import { Playback } from "./playback.js";
 import { Predictor } from "./predict.js";
 import { Replica } from "./replica.js";
 import { Schema } from "./schema.js";
+import { Unconfirmed } from "./unconfirmed.js";
 
 /** @typedef {import("./ids.js").Id} Id */
 /** @typedef {import("./playback.js").Shown} Shown */
@@ -53,12 +54,9 @@ export class Client {
   #out = [];
   #roundTrip = new RoundTrip();
   #pacer = new InputPacer(20);
-  #unacknowledged = [];
-  #seq = 0;
+  #inputs = new Unconfirmed();
+  #resuming = false; // from the welcome of another link to its first snapshot
   #acked = 0;
-  #ackedSeq = 0;
-  #lost = 0;
-  #resent = 0;
   #heard = new Heard();
   #ackDue = 0;
   #pingDue = 0;
@@ -229,24 +227,22 @@ export class Client {
     const index = schema.inputIndex(kind);
     if (index < 0) throw new LocalProtocolError(`${schema.game} has no input ${kind}`);
     const wire = schema.inputs[index].encode(values);
-    this.#seq += 1;
     this.#acked = replica.tick;
     this.#ackDue = now + ACK_EVERY_S;
     const entry = {
       type: "input",
-      seq: this.#seq,
+      seq: this.#inputs.newest + 1,
       tick: this.inputTick(now),
       view: Math.max(Math.trunc(timeline.renderTick(now) * 256), 0),
       ack: this.#acked,
       kind: index,
       values: wire,
     };
-    this.#unacknowledged.push(entry);
-    if (this.#unacknowledged.length > CLIENT_INPUTS) this.#unacknowledged.shift();
-    // What the server will read from the wire is what is predicted with.
-    this.foresight?.sent(entry, kind, schema.inputs[index].decode(wire));
-    if (this.playing) this.#say(entry); // else it waits for the link to be back
-    return this.#seq;
+    this.#inputs.add(entry);
+    this.foresight?.sent(entry, schema.inputs[index]);
+    // Else it waits with the others for the session to go on.
+    if (this.playing && !this.#resuming) this.#say(entry);
+    return entry.seq;
   }
 
   // --- what to show --------------------------------------------------------------------------------
@@ -308,8 +304,8 @@ export class Client {
       snapshots: this.#totals.snapshots,
       crcChecks: this.#totals.checks,
       mismatches: this.#totals.mismatches,
-      inputs: this.#seq,
-      inputsLost: this.#lost,
+      inputs: this.#inputs.newest,
+      inputsLost: this.#inputs.lost,
       events: this.#totals.events,
       resumes: this.#totals.resumes,
       corrections: foresight === null ? 0 : foresight.corrections,
@@ -385,17 +381,30 @@ export class Client {
     this.foresight = null;
     this.#foreseen = { entity: 0, kind: 0 };
     this.#pacer = new InputPacer(hz);
-    this.#unacknowledged = [];
-    this.#seq = this.#ackedSeq = this.#resent = 0;
+    this.#inputs = new Unconfirmed();
+    this.#resuming = false;
     this.#heard = new Heard();
   }
 
-  /** Show what was shown, until the snapshots say otherwise; repeat what may be lost. */
+  /** Show what was shown, until the snapshots say otherwise. */
   #goOn() {
     this.timeline.restart();
+    this.#pacer.restart();
     this.playback?.restart();
-    this.#resent = this.#seq;
-    for (const entry of this.#unacknowledged) this.#say({ ...entry, ack: 0 });
+    this.#resuming = true;
+  }
+
+  /** The first snapshot of another link says what may be lost: send it again. */
+  #repeat(now) {
+    this.#resuming = false;
+    const before = this.#pacer.last;
+    const aim = this.inputTick(now);
+    const entries = this.#inputs.again(aim);
+    if (aim < Math.trunc(before) && this.foresight !== null) {
+      // The world stood still: what was predicted is of a time that did not come.
+      this.#predict(this.foresight.entity, this.foresight.kind, entries);
+    }
+    for (const entry of entries) this.#say({ ...entry, ack: 0 });
   }
 
   #takeSnapshot(snapshot, now) {
@@ -406,24 +415,13 @@ export class Client {
     this.#totals.mismatches += changes.mismatches;
     for (const cell of changes.resync) this.#resync.add(cell);
     this.playback?.feed(this.replica, changes, this.timeline.shown);
-    if (snapshot.report !== null) this.#takeReport(snapshot.report, now);
-    if (snapshot.private !== null) this.#takePrivate(snapshot.private);
-    this.foresight?.snapshot(this.replica, this.private, this.#ackedSeq);
-    this.onChanges?.(changes);
-  }
-
-  #takeReport({ applied, margin }, now) {
-    if (applied > this.#ackedSeq) {
-      this.#ackedSeq = applied;
-      // How late a repeated one came says nothing of this link.
-      if (applied > this.#resent) this.#pacer.report(margin, now, this.#roundTrip.seconds);
-    } else if (applied < this.#ackedSeq) {
-      // Whoever simulates has lost what was not durable.
-      this.#lost += this.#ackedSeq - applied;
-      this.#ackedSeq = applied;
+    if (snapshot.report !== null && this.#inputs.confirm(snapshot.report.applied)) {
+      this.#pacer.report(snapshot.report.margin, now, this.#roundTrip.seconds);
     }
-    const waiting = this.#unacknowledged;
-    while (waiting.length > 0 && waiting[0].seq <= applied) waiting.shift();
+    if (snapshot.private !== null) this.#takePrivate(snapshot.private);
+    if (this.#resuming) this.#repeat(now);
+    this.foresight?.snapshot(this.replica, this.private, this.#inputs.confirmed);
+    this.onChanges?.(changes);
   }
 
   #takePrivate({ entity, kind, values }) {
@@ -433,8 +431,20 @@ export class Client {
     if (!this.#predicts) return;
     if (this.#foreseen.entity === entity && this.#foreseen.kind === kind) return;
     this.#foreseen = { entity, kind };
+    this.foresight = null;
+    this.#predict(entity, kind, []);
+  }
+
+  /** Predict the own avatar, with these inputs, from the server's next word on. */
+  #predict(entity, kind, inputs) {
     const predictor = new Predictor(this.schema, kind);
+    const was = this.foresight;
+    if (was !== null) {
+      predictor.corrections = was.corrections;
+      predictor.rubberBands = was.rubberBands;
+    }
     this.foresight = predictor.predictable ? new Foresight(predictor, entity, kind) : null;
+    for (const entry of inputs) this.foresight?.sent(entry, this.schema.inputs[entry.kind]);
   }
 
   #takeEvents({ tick, shard, events }) {

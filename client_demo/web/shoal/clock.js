@@ -25,6 +25,8 @@ const RATE_MAX = 0.05; // playback runs at most so much faster or slower
 const DEAD_ZONE_S = 0.004; // a bucket of delays; nothing closer is known
 const BURST_S = 1;
 const RESET_S = 0.5; // further behind than this it jumps forward
+/** Nothing is drawn that lies further ahead of the newest snapshot, in seconds. */
+export const EXTRAPOLATE_S = 0.25;
 const ROUND_TRIPS = 8;
 
 /** The round trip: the least of the last 8 measurements, since snapshots queue before pongs. */
@@ -92,6 +94,7 @@ export class Timeline {
   #arrived = 0;
   #shownAt = 0;
   #shown = null;
+  #resumed = false;
   #burstUntil = 0;
   #stalls = 0;
   #longestGap = 0;
@@ -140,10 +143,18 @@ export class Timeline {
     return this.#longestGap;
   }
 
-  /** Another link to the same world: its offsets are its own; what was shown stays shown. */
+  /**
+   * Another link to the same world: its offsets are its own; what was shown stays shown.
+   *
+   * Time ran on while nothing came, but what is drawn stood still soon. It goes on from there: at
+   * the present, or where the world does if that stood still as well.
+   */
   restart() {
     this.#offsets.length = 0;
     this.#burstUntil = 0;
+    if (this.#shown === null) return;
+    this.#shown = Math.min(this.#shown, this.newest + EXTRAPOLATE_S / this.interval);
+    this.#resumed = true;
   }
 
   /** A snapshot of `tick` arrived. @param {number} tick @param {number} now */
@@ -187,7 +198,9 @@ export class Timeline {
       return this.#shown;
     }
     const behind = (ideal - this.#shown) * this.interval - elapsed;
-    if (behind > RESET_S) {
+    const jumpS = this.#resumed ? 0 : RESET_S;
+    this.#resumed = false;
+    if (behind > jumpS) {
       this.#shown = ideal;
     } else if (behind >= -RESET_S) {
       this.#shown += (elapsed * rate(behind)) / this.interval;
@@ -233,12 +246,16 @@ const PACE_RATE_MAX = 0.1;
  * A margin of 2 ticks is wanted. A report moves the aim by half its error; reports are ignored
  * until the last correction can have come back, or it would swing. The tick that is given out
  * follows the aim at 0.9 to 1.1 of the normal pace and never goes back, so neither do the inputs,
- * nor the avatar that is drawn at that tick; only an error of over 10 ticks is jumped.
+ * nor the avatar that is drawn at that tick; only an error of over 10 ticks is jumped. An input
+ * that comes over 10 ticks late was held up: that the link is so slow is believed from the second
+ * one on. On another link the world may have stood still meanwhile: there alone it goes back.
  */
 export class InputPacer {
   #interval;
   #quietUntil = 0;
   #reported = false;
+  #heldUp = 0; // by how many ticks the last input came too late, if it was held up
+  #resumed = false;
   #tick = null;
   #tickedAt = 0;
 
@@ -249,6 +266,17 @@ export class InputPacer {
     this.lead = 2 * WANTED;
   }
 
+  /** The tick that was given out last; 0 before the first. */
+  get last() {
+    return this.#tick ?? 0;
+  }
+
+  /** Another link to the same world. */
+  restart() {
+    this.#resumed = true;
+    this.#heldUp = 0;
+  }
+
   /** A measured round trip, which says where to begin before the first report. */
   roundTrip(seconds) {
     if (!this.#reported) this.#aim(WANTED + seconds / this.#interval);
@@ -257,8 +285,14 @@ export class InputPacer {
   /** The server says that the newest input came `margin` ticks early. */
   report(margin, now, roundTripS) {
     this.#reported = true;
-    const error = WANTED - margin;
+    let error = WANTED - margin;
+    const before = this.#heldUp;
+    this.#heldUp = error > PACE_RESET_TICKS ? error : 0;
     if (now < this.#quietUntil || Math.abs(error) < 1) return;
+    if (this.#heldUp !== 0) {
+      if (before === 0) return;
+      error = Math.min(error, before);
+    }
     const share = Math.abs(error) > PACE_RESET_TICKS ? 1 : 0.5;
     this.#aim(this.lead + error * share);
     // The correction is played out at a tenth of the pace before it can be seen at all.
@@ -267,12 +301,14 @@ export class InputPacer {
   }
 
   /**
-   * The tick that an input sent at `now` is for, with its fraction; never less than before.
+   * The tick that an input sent at `now` is for, with its fraction; never less than before, but
+   * for the first one after a `restart`.
    *
-   * @param {number} serverTick what the timeline says
+   * @param {number} serverTick what the timeline says; 0 while it does not know
    * @param {number} now
    */
   tick(serverTick, now) {
+    if (serverTick === 0 && this.#tick !== null) return this.#tick;
     const wanted = serverTick + this.lead;
     const elapsed = Math.max(now - this.#tickedAt, 0) / this.#interval;
     this.#tickedAt = Math.max(now, this.#tickedAt);
@@ -281,7 +317,10 @@ export class InputPacer {
     } else if (this.#tick + elapsed - wanted <= PACE_RESET_TICKS) {
       const most = elapsed * PACE_RATE_MAX;
       this.#tick += elapsed + Math.min(Math.max(wanted - this.#tick - elapsed, -most), most);
+    } else if (this.#resumed) {
+      this.#tick = wanted;
     } // else it stands still until the server has caught up
+    this.#resumed = false;
     return this.#tick;
   }
 

@@ -38,9 +38,9 @@ export class Foresight {
     return this.predictor.error;
   }
 
-  /** An input went out. */
-  sent(entry, name, values) {
-    this.predictor.apply(entry.seq, entry.tick, name, values);
+  /** An input of the kind `form` went out. What the server will read is predicted with. */
+  sent(entry, form) {
+    this.predictor.apply(entry.seq, entry.tick, form.name, form.decode(entry.values));
   }
 
   /** A snapshot was applied: tell the predictor what the server says. */

@@ -12,13 +12,12 @@
  * keys of a track. Must not know: sockets, clocks, prediction.
  */
 
+import { EXTRAPOLATE_S } from "./clock.js";
 import { Steps } from "./steps.js";
 import { Track } from "./tracks.js";
 
 /** @typedef {import("./ids.js").Id} Id */
 
-/** For so long, in seconds, courses are gone on with while the server is silent. */
-export const EXTRAPOLATE_S = 0.25;
 const KEPT_S = 1.5;
 const SPARE_TRACKS = 64; // of entities that are gone, before one looks for what to forget
 

@@ -71,6 +71,7 @@ def test_links_in_step_share_what_rings_are_told(make_world, lends) -> None:
         assert len({client.raw[-1] for client in clients}) == 1, "byte for byte"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [1 << 20, 4000], ids=["rich", "poor"])
 def test_nobody_is_ever_wrong_whoever_moves_or_stalls(make_world, lends, budget) -> None:
     world = make_world(lends=lends, rings=(60.0, 120.0), budget=budget)

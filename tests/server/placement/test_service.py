@@ -200,6 +200,7 @@ async def test_a_planned_move_misses_hardly_a_tick(
         assert_sound(given)
 
 
+@pytest.mark.slow
 async def test_a_shard_moves_to_and_fro_without_a_pause_or_a_loss(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -4,6 +4,8 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from server.cluster.bus import MemoryBus
 from server.shard import limits
 from server.shard.host import Shard
@@ -66,6 +68,7 @@ def assert_ghosts(cluster: Any, before: Truth) -> None:
                 assert entity in seen, f"tick {cluster.now}: a neighbour is not known"
 
 
+@pytest.mark.slow
 def test_two_hundred_cross_four_shards_for_a_thousand_ticks(
     make_cluster: Callable[..., Any],
 ) -> None:

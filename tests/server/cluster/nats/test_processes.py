@@ -101,6 +101,7 @@ async def test_a_paused_owner_is_fenced_whatever_it_believes(nats_server: NatsSe
     assert {first["epoch"], second["epoch"]} <= set(epochs)
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 async def test_handoffs_happen_exactly_once_under_kills_and_pauses(nats_server: NatsServer) -> None:
     await torture(nats_server, seconds=8, seed=1)
