@@ -15,6 +15,7 @@ needs_engine = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_engine
 def test_a_shard_moves_and_what_that_costs_is_told() -> None:
     """How long it takes is a matter of the machine; what is shown must be right on each."""

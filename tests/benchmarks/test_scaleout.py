@@ -42,6 +42,7 @@ def test_the_busiest_is_no_engine_and_the_sum_is_of_all() -> None:
     assert not _summary(ones, [run_of({"node a": 0.1}, held=False)])["held"]
 
 
+@pytest.mark.slow
 @needs_engine
 def test_clients_play_on_both() -> None:
     done = subprocess.run(
