@@ -57,7 +57,7 @@ class Newsroom:
         self._told_tick = 0
         self._scores: list[ScoreRow] | None = None
         self._scored = False
-        self._recap_due = True
+        self._recapped: int | None = None
 
     def report(
         self, tick: int, events: Sequence[EmittedEvent], scores: Sequence[Score] | None
@@ -165,7 +165,8 @@ class Newsroom:
 
     def bulletin(self, epoch: int, tick: int) -> Bulletin | None:
         """What everybody is to be told at `tick`, after `take`; None for nothing."""
-        recap = self._recap_due or (tick + self._shard) % self._recap_ticks == 0
+        # By what has passed, not by the tick's number: a shard that is slowed down skips some.
+        recap = self._recapped is None or tick - self._recapped >= self._recap_ticks
         if not (recap or self._everywhere or self._scored):
             return None
         events, self._everywhere = self._everywhere, []
@@ -178,8 +179,10 @@ class Newsroom:
             while self._told and tick - self._told[0].tick > limits.GRACE_TICKS:
                 self._told.popleft()
             events = passing + [attrs.evolve(event, repeated=True) for event in self._told]
+            first = self._recapped is None  # not those of all shards at one tick
+            self._recapped = tick - (self._shard % self._recap_ticks if first else 0)
         scores = self._scores if recap or self._scored else None
-        self._recap_due = self._scored = False
+        self._scored = False
         return Bulletin(self._shard, epoch, tick, after, recap, events, scores)
 
     def _remember_told(self, event: FrameEvent) -> None:

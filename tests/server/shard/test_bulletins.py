@@ -1,5 +1,6 @@
 """What concerns others than those who hear a shard's frames is in its bulletins."""
 
+import numpy as np
 import pytest
 
 from protocol import cbor
@@ -73,7 +74,7 @@ def test_a_recap_has_what_lasts_and_the_newest_scores(newsroom: Newsroom) -> Non
     newsroom.report(2, [], [Score(7, "Ada", 5)])
     for tick in range(2, RECAP_TICKS):
         step(newsroom, tick, EmittedEvent(MEDAL, (tick,), None, None))
-    _, recap = step(newsroom, RECAP_TICKS, EmittedEvent(FLASH, (99,), None, None))
+    _, recap = step(newsroom, RECAP_TICKS + 1, EmittedEvent(FLASH, (99,), None, None))
     assert recap is not None
     assert recap.recap
     assert sorted(numbers(recap.events)) == [*range(2, RECAP_TICKS), 99]
@@ -110,3 +111,15 @@ def test_sessions_that_left_are_remembered_for_who_missed_it(newsroom: Newsroom)
     assert newsroom.take(lambda _: False).handed == []
     assert newsroom.handed_since(0) == [(11, 1), (12, 1)]
     assert newsroom.handed_since(3) == [(12, 1)]
+
+
+@pytest.mark.parametrize("every", [1, 2, 3, 7])
+def test_a_shard_that_skips_ticks_is_heard_of_as_often(every: int) -> None:
+    for shard in range(4):
+        newsroom = Newsroom(SCHEMA, GEOMETRY, shard, recap_ticks=RECAP_TICKS)
+        ticks = range(1, 200, every)
+        told = [tick for tick in ticks if step(newsroom, tick)[1] is not None]
+        gaps = np.diff(told)
+        assert told[0] == 1
+        assert gaps.max() < RECAP_TICKS + every
+        assert (gaps[1:] >= RECAP_TICKS).all(), "and not more often"
