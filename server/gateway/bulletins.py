@@ -28,12 +28,12 @@ class _Shard:
 
     def news(self, bulletin: Bulletin) -> Sequence[FrameEvent]:
         """The events of a bulletin that are news, which are known from now on."""
-        if not bulletin.events:
-            return ()
         before = self.told
         gap = not bulletin.recap and bulletin.after > before
         news = [e for e in bulletin.events if not e.tick or (e.tick > before and not gap)]
         self.told = max([before, *(event.tick for event in news)])
+        if bulletin.recap:  # what is not in it is forgotten
+            self.told = max(self.told, bulletin.after)
         return news
 
 

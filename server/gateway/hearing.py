@@ -30,7 +30,9 @@ class Hearing:
         self._world = world
         self._others: dict[str, Subscription] = {
             "mail": bus.subscribe(gateway_subject(world, name), buffer=limits.MAIL_BUFFERED),
-            "bulletin": bus.subscribe(bulletin_subject(world, _ALL), buffer=limits.FRAMES_BUFFERED),
+            "bulletin": bus.subscribe(
+                bulletin_subject(world, _ALL), buffer=limits.BULLETINS_BUFFERED
+            ),
         }
         self._frames: dict[int | str, Subscription] = {}
         self._takers: dict[str, Take] = {}

@@ -51,6 +51,7 @@ BACKLOG_FRAMES: Final = 4
 BACKLOG_BYTES: Final = 4 * 1024 * 1024
 RESYNC_AGAIN_S: Final = 0.25  # how often a shard is asked again for what a missed frame held
 FRAMES_BUFFERED: Final = 256  # bus messages waiting for the gateway; the oldest are dropped
+BULLETINS_BUFFERED: Final = 4096  # the same for bulletins, which come from every shard
 MAIL_BUFFERED: Final = 4096  # mails waiting for the gateway; the oldest are dropped
 BULLETIN_S: Final = 1.0  # every shard says so often at least that it lives
 SHARD_SILENT_S: Final = 2.5  # a shard that publishes nothing for so long may be changing its owner

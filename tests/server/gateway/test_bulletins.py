@@ -89,3 +89,12 @@ def test_a_former_owner_tells_nothing_any_more() -> None:
     assert bulletins.take(Bulletin(0, 2, 10).encode(), 0.0) is not None
     assert bulletins.take(Bulletin(0, 1, 11).encode(), 0.0) is None
     assert bulletins.take(Bulletin(0, 2, 11).encode(), 0.0) is not None
+
+
+def test_what_was_missed_until_it_was_forgotten_is_no_gap_for_ever() -> None:
+    bulletins = Bulletins(SCHEMA, Pulse([0, 1]))
+    medal = FrameEvent(PRIZE, cbor.dumps([PRIZE, 1]), Scope.WORLD, 0, 600)
+    assert bulletins.take(Bulletin(0, 1, 1).encode(), 0.0) is not None
+    assert bulletins.take(Bulletin(0, 1, 599, 50, recap=True).encode(), 0.0) is not None
+    news = bulletins.take(Bulletin(0, 1, 601, 50, events=[medal]).encode(), 0.0)
+    assert prizes_of(news) == [1]
