@@ -8,12 +8,11 @@ from typing import Any, Final
 
 from protocol.errors import CloseCode
 from server.gateway.detached import Detached
-from server.gateway.events import Waiting, messages_of
+from server.gateway.events import Waiting
 from server.gateway.handshake import Handshake
 from server.gateway.reminders import Reminders
 from server.gateway.roster import Roster
 from server.gateway.sessions import Sessions
-from server.net.frames import frame
 from server.shard.mail import (
     Ended,
     Found,
@@ -55,6 +54,7 @@ class Answers:
             Reminded: self._reminded,
             Ended: self._ended,
         }
+        self._reminded_times = 0
 
     def take(self, data: bytes) -> list[Resynced]:
         """Act on one mail; what it repeats of frames is given back."""
@@ -79,11 +79,12 @@ class Answers:
         self._roster.close(state, CloseCode.TAKEN_OVER, "the session goes on over another link")
 
     def _reminded(self, item: Reminded) -> None:
-        """In messages of their own: beside what frames tell just now they would look like twins."""
         state = self._reminders.answered(item)
         if state is not None and item.told:
-            events = [Waiting(tick, item.shard, event) for tick, event in item.told]
-            self._roster.push(state, b"".join(map(frame, messages_of(events))))
+            self._reminded_times += 1
+            for tick, event in item.told:
+                state.events.push(Waiting(tick, item.shard, event, frame=-self._reminded_times))
+            state.be_special()
 
     def _ended(self, item: Ended) -> None:
         self._detached.forget(item.session)

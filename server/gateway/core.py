@@ -161,7 +161,7 @@ class Gateway:
                 self._post.ask_all(fact)
             else:
                 self._post.add(shard, fact)
-        for owner, question in self._reminders.due(now):
+        for owner, question in self._reminders.due(now, self._roster.awake_at):
             self._post.add(owner, question)
         self._seek(now)
         self._pulse.beat(now)
@@ -238,8 +238,8 @@ class Gateway:
         for place, state in enumerate(list(self._on_time.others.values())):
             if state.phase is Phase.PLAYING:
                 fan_out.write_other(state, awake)
-                if state.special and state.events.overflowed:
-                    self._roster.drop(state, CloseCode.RESTART, "too many events wait; resume")
+                if state.events.take_overflow() and state.session is not None:
+                    self._reminders.begin(state, state.session)
             if place % limits.LINKS_PER_STEP == limits.LINKS_PER_STEP - 1:
                 yield
 

@@ -288,8 +288,8 @@ class FanOut:
         state.damaged = frozenset()
         state.scores = None
         state.outbox.clear()
-        state.events.clear()
-        state.special = False
+        state.events.advance()
+        state.special = len(state.events) > 0  # the others have to wait for the next tick
 
     def _postpone(self, state: LinkState) -> None:
         """The link gets nothing now: keep what must not be lost."""

@@ -88,6 +88,7 @@ class Intake:
             message.view,
             message.kind,
             tuple(message.values),
+            playing.posted,
         )
         self._sessions.send(state, playing, entry)
 

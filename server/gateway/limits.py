@@ -17,6 +17,7 @@ RESUMES_PENDING: Final = 2  # links that ask for one session at one time; more a
 
 # --- what a link may ask (net counts messages before they get here) -------------------------------
 INPUTS_KEPT: Final = 64  # unacknowledged inputs kept for a new owner; the oldest is forgotten
+INPUT_REPEAT_TICKS: Final = 8  # an input that no frame reports for so long is sent again
 RESYNC_EVERY_S: Final = 1.0  # a link that asks for keyframes sooner waits until then
 
 # --- what a link may owe -------------------------------------------------------------------------
@@ -34,7 +35,10 @@ OUTBOX_MESSAGES: Final = 32  # single messages waiting for one link; at more it 
 LINKS_PER_STEP: Final = 64  # written in one go, about half a millisecond: then others may run
 
 # --- events --------------------------------------------------------------------------------------
-EVENTS_QUEUED: Final = 256  # per link; the oldest that may expire goes, else closed with resume
+EVENTS_PASSING: Final = 256  # of cells, per link; at more the oldest goes
+EVENTS_LASTING: Final = 1536  # per link; at more all go, and the shards are asked for them later
+EVENTS_BYTES: Final = 8 * 1024  # told in one write to a link, or a tick's if that is more
+EVENTS_CAUGHT_UP: Final = 256  # with fewer waiting a link can be told what the shards remember
 EVENT_S: Final = 1.0  # an event of a cell that could not be sent for so long is dropped
 
 # --- budgets -------------------------------------------------------------------------------------
@@ -79,5 +83,9 @@ if SHARD_SILENT_S < 2 * BULLETIN_S or SHARD_SILENT_S >= RESUME_S:
     raise AssertionError("a shard is silent when two bulletins are missing, and before who asks it")
 if WORLD_AWAY_S < SHARD_SILENT_S:
     raise AssertionError("a gateway must not be given up before its shards are")
+if shard_limits.EVENTS_REMEMBERED + EVENTS_CAUGHT_UP > EVENTS_LASTING:
+    raise AssertionError("a link that has caught up must have room for what a shard remembers")
+if EVENTS_BYTES > UNACKNOWLEDGED_BYTES:
+    raise AssertionError("a link must not be late by the events of one write")
 if FRAMES_CHAINED > RETAINED_TICKS:
     raise AssertionError("a link that missed more than one snapshot holds needs a delta to exist")

@@ -40,9 +40,10 @@ class Playing:
 
     `hop` counts the session's handoffs; the frame with the highest one tells the `owner`. `route`
     is where inputs go, which runs ahead of `owner` while the session changes hands.
-    `unacknowledged` are inputs that no frame has reported as applied. `confirms`: the owner is told
-    that the client has its new token, and so is each later one, since it may have missed it.
-    `unlisted_at` is since when no shard that is followed has the session.
+    `unacknowledged` are inputs of which the client was not told that they are applied, `posted` the
+    one that was sent last to the present route. `confirms`: the owner is told that the client has
+    its new token, and so is each later one, since it may have missed it. `unlisted_at` is since
+    when no shard that is followed has the session.
     """
 
     session: int
@@ -55,6 +56,7 @@ class Playing:
         factory=lambda: deque[Input](maxlen=limits.INPUTS_KEPT)
     )
     newest_seq: int = 0
+    posted: int = 0
     confirms: bool = False
     unlisted_at: float | None = None
 
@@ -100,6 +102,7 @@ class LinkState:
     lags: Lags = attrs.field(factory=dict)
     applied: int = 0
     report: tuple[int, int] | None = None
+    _told: int = attrs.field(default=0, init=False)
     private: bytes | None = None
 
     # what is out of the ordinary
@@ -118,6 +121,11 @@ class LinkState:
         """The session that plays over this link, 0 if none."""
         return self.session.session if self.session else 0
 
+    @property
+    def told(self) -> int:
+        """The newest input of which the client was told that it has taken effect."""
+        return self.applied if self.report is None else self._told
+
     def note_applied(self, applied: int, margin: int) -> None:
         """Inputs up to `applied` have taken effect; the newest came `margin` ticks early."""
         if applied != self.applied:
@@ -125,6 +133,7 @@ class LinkState:
 
     def tell_applied(self, applied: int, margin: int) -> None:
         """The same, whether or not that is news."""
+        self._told = self.told
         self.applied = applied
         self.report = applied, margin
         if self.lane is not None:

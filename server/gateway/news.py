@@ -40,7 +40,7 @@ class News:
 
     def add(self, source: Frame | Bulletin, schema: Schema, now: float) -> None:
         """Take the events of a frame or a bulletin."""
-        told_by = source.tick if isinstance(source, Frame) else -source.tick
+        told_by = source.tick if isinstance(source, Frame) else -source.tick << 32  # as no answer
         for event in source.events:
             lasting = event.scope is Scope.ENTITY or schema.events[event.kind].durable
             expires_at = inf if lasting else now + limits.EVENT_S

@@ -1,8 +1,11 @@
-"""Who came back after a lost link, and which shards have not said yet what it may have missed.
+"""Whose players may have missed durable events, and which shards have not said yet what they were.
 
-Nobody knows what the lost link still brought, so every shard is asked what it remembers of durable
-events, until it has answered: one that changes its owner answers later. The client passes over what
-it has heard before.
+They came back after a lost link, of which nobody knows what it still brought, or more events were
+waiting for their link than are kept. Every shard is asked what it remembers, until it has answered:
+one that changes its owner answers later. The client passes over what it has heard before.
+
+A link that is late, or has much waiting, is asked for later: it could not be told the answers. Of
+answers that come together some may find no room; those shards are asked again.
 
 Must not know: the bus, how links are written.
 """
@@ -19,52 +22,58 @@ __all__ = ["Reminders"]
 
 
 @attrs.define(eq=False)
-class _Returned:
+class _Missing:
     state: LinkState
     playing: Playing
-    missing: list[int]
+    shards: list[int]
     next_at: float = 0.0
 
 
 class Reminders:
-    """The players of one gateway who came back. `shards` are all of the world."""
+    """The players of one gateway who may have missed something. `shards` are all of the world."""
 
     def __init__(self, shards: Sequence[int]) -> None:
         self._shards = shards
-        self._returned: dict[int, _Returned] = {}  # by session
+        self._open: dict[int, _Missing] = {}  # by session
 
     def __len__(self) -> int:
-        return len(self._returned)
+        return len(self._open)
 
     def begin(self, state: LinkState, playing: Playing) -> None:
-        """A session goes on over `state`."""
-        self._returned[playing.session] = _Returned(state, playing, list(self._shards))
+        """A session goes on over `state`, where it may have missed something."""
+        self._open[playing.session] = _Missing(state, playing, list(self._shards))
 
-    def due(self, now: float) -> list[tuple[int, Remind]]:
-        """(shard, question) of those that are to be asked now."""
+    def due(self, now: float, awake: float) -> list[tuple[int, Remind]]:
+        """(shard, question) of those that are to be asked now; links are late in `awake` time."""
         questions = []
-        for session, returned in list(self._returned.items()):
-            state, playing = returned.state, returned.playing
+        for session, missing in list(self._open.items()):
+            state, playing = missing.state, missing.playing
             if state.phase is Phase.CLOSED or state.session is not playing:
-                del self._returned[session]
-            elif state.interest is not None and now >= returned.next_at:
-                returned.next_at = now + limits.ASK_AGAIN_S
+                del self._open[session]
+            elif (
+                state.interest is not None
+                and now >= missing.next_at
+                and len(state.events) < limits.EVENTS_CAUGHT_UP
+                and not state.flow.late(awake)
+            ):
+                missing.next_at = now + limits.ASK_AGAIN_S
                 cells = state.interest.cells
                 question = Remind(session, playing.generation, playing.entity, cells)
-                questions += [(shard, question) for shard in returned.missing]
+                questions += [(shard, question) for shard in missing.shards]
         return questions
 
     def answered(self, item: Reminded) -> LinkState | None:
-        """The link to which an answer is to be told, None if it was answered before."""
-        returned = self._returned.get(item.session)
+        """The link to which an answer is to be told; None if it was before, or there is no room."""
+        missing = self._open.get(item.session)
         if (
-            returned is None
-            or returned.playing.generation != item.generation
-            or returned.state.phase is Phase.CLOSED
-            or item.shard not in returned.missing
+            missing is None
+            or missing.playing.generation != item.generation
+            or missing.state.phase is Phase.CLOSED
+            or item.shard not in missing.shards
+            or len(item.told) > missing.state.events.room
         ):
             return None
-        returned.missing.remove(item.shard)
-        if not returned.missing:
-            del self._returned[item.session]
-        return returned.state
+        missing.shards.remove(item.shard)
+        if not missing.shards:
+            del self._open[item.session]
+        return missing.state

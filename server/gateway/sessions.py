@@ -1,8 +1,10 @@
 """Which link each session plays over, where its owner is, and its inputs on their way there.
 
 The owner of a session is the shard whose frame lists it with the highest hop. Inputs are kept until
-a frame reports them as applied, and go once more to a new owner, who drops those that it knows; a
-shard that begins a new epoch is a new owner.
+the client was told that they are applied, and go once more to a new owner, who drops those that it
+knows; a shard that begins a new epoch is a new owner. So does what an owner does not report for a
+while, since the bus may have lost it. What the client was told and a new owner does not know of is
+lost, and counted by the client: it is not sent again.
 Whatever a frame says of another generation of a session's link is not meant for ours.
 
 Must not know: how links are written, the handshake.
@@ -32,6 +34,10 @@ class Sessions:
         self._listings: dict[int, Listing] = {}
         self._epochs: dict[int, int] = {}
         self._moved: list[LinkState] = []
+        self._ticks: dict[int, int] = {}  # of the newest frame, by shard
+        # By shard the sessions with inputs that it has not reported, and from which tick on they
+        # are sent again; the oldest first.
+        self._unanswered: dict[int, dict[int, int]] = {}
         # Private sections of sessions that do not play here. A shard sends one when a session gets
         # a new link, and that frame may come before the answer which tells whose link it is.
         self._unclaimed: dict[int, bytes] = {}
@@ -88,6 +94,8 @@ class Sessions:
         """A shard is followed no more: what its frames said is not what is."""
         self._listings.pop(shard, None)
         self._epochs.pop(shard, None)
+        self._ticks.pop(shard, None)
+        self._unanswered.pop(shard, None)
 
     def astray(self, now: float) -> list[Seek]:
         """Questions after the sessions that no followed shard has had for too long."""
@@ -112,7 +120,7 @@ class Sessions:
         if state is None or playing is None or playing.generation != answer.generation:
             return
         if playing.unlisted_at is not None:
-            self._route(playing, answer.shard, state.applied)
+            self._route(state, playing, answer.shard)
 
     def take_moved(self) -> list[LinkState]:
         """The links whose interest was changed by frames since the last call."""
@@ -125,6 +133,7 @@ class Sessions:
         """Apply what `frame` says of sessions."""
         anew = self._epochs.get(frame.shard, frame.epoch) != frame.epoch
         self._epochs[frame.shard] = frame.epoch
+        self._ticks[frame.shard] = frame.tick
         listing = self._listings.get(frame.shard)
         if anew or listing is None:
             listing = self._listings[frame.shard] = Listing()
@@ -139,6 +148,7 @@ class Sessions:
             self._take_private(frame.shard, session, item)
         for session, heir in frame.handed:
             self._hand_over(frame.shard, session, heir)
+        self._send_overdue(frame.shard)
 
     def _take_private(self, shard: int, session: int, item: bytes) -> None:
         state = self._by_session.get(session)
@@ -161,11 +171,11 @@ class Sessions:
             self._outdated.add(session)
         if generation != playing.generation or hop < playing.hop:
             return
-        state.note_applied(applied, margin)
+        self._note_applied(state, playing, applied, margin)
         if anew or hop > playing.hop or playing.owner != shard:
             playing.hop = hop
             playing.owner = shard
-            self._route(playing, shard, applied)
+            self._route(state, playing, shard)
         if entity != playing.entity:
             self._set_entity(state, playing, entity)
         interest = self._interests.find(centre, radius_class)
@@ -178,7 +188,7 @@ class Sessions:
         """The owner let the session go: the heir shall have its inputs before it is listed."""
         state = self._by_session.get(session)
         if state is not None and state.session is not None and state.session.owner == shard:
-            self._route(state.session, heir, state.applied)
+            self._route(state, state.session, heir)
 
     def _set_entity(self, state: LinkState, playing: Playing, entity: int) -> None:
         if self._by_entity.get(playing.entity) is state:
@@ -194,19 +204,58 @@ class Sessions:
         if entry.seq <= playing.newest_seq:
             return
         playing.newest_seq = entry.seq
-        _prune(playing, state.applied)
+        _prune(playing, state.told)
         playing.unacknowledged.append(entry)
         self._post.add(playing.route, entry)
+        playing.posted = entry.seq
+        self._await_report(playing)
 
-    def _route(self, playing: Playing, shard: int, applied: int) -> None:
+    def _route(self, state: LinkState, playing: Playing, shard: int) -> None:
         """Send the inputs of `playing` to `shard` from now on, and those not applied again."""
         playing.route = shard
         self._shards = None
         if playing.confirms:
             self._post.add(shard, Confirm(playing.session, playing.generation))
-        _prune(playing, applied)
+        self._send_again(state, playing)
+
+    def _send_again(self, state: LinkState, playing: Playing) -> None:
+        _prune(playing, state.told)
+        playing.posted = 0
         for entry in playing.unacknowledged:
-            self._post.add(shard, entry)
+            if entry.seq > state.applied:
+                self._post.add(playing.route, entry._replace(after=playing.posted))
+                playing.posted = entry.seq
+        if playing.posted:
+            self._await_report(playing)
+
+    def _await_report(self, playing: Playing) -> None:
+        waiting = self._unanswered.setdefault(playing.route, {})
+        if playing.session not in waiting:
+            known = self._ticks.get(playing.route, 0)
+            waiting[playing.session] = known + limits.INPUT_REPEAT_TICKS
+
+    def _note_applied(self, state: LinkState, playing: Playing, applied: int, margin: int) -> None:
+        if applied == state.applied:
+            return
+        state.note_applied(applied, margin)
+        waiting = self._unanswered.get(playing.route)
+        if waiting is None or waiting.pop(playing.session, None) is None:
+            return
+        if playing.unacknowledged and playing.unacknowledged[-1].seq > applied:
+            self._await_report(playing)
+
+    def _send_overdue(self, shard: int) -> None:
+        """The shard is there, and has not told for a while what became of these."""
+        waiting, now = self._unanswered.get(shard), self._ticks[shard]
+        while waiting:
+            session, due = next(iter(waiting.items()))
+            if due > now:
+                return
+            del waiting[session]
+            state = self._by_session.get(session)
+            playing = state.session if state is not None else None
+            if state is not None and playing is not None and playing.route == shard:
+                self._send_again(state, playing)
 
 
 def _prune(playing: Playing, applied: int) -> None:

@@ -186,7 +186,12 @@ class MemoryLink:
 
     def look(self) -> None:
         """Notice what has arrived by now."""
-        if not self._ready and (self.closed is not None or self._pair.up.arrived(self._pair.now)):
+        self._hear_client_close()
+        if self._closed is not None or self._pair.up.arrived(self._pair.now):
+            self._announce()
+
+    def _announce(self) -> None:
+        if not self._ready:
             self._ready = True
             self._on_ready()
 
@@ -196,6 +201,7 @@ class MemoryLink:
             self._remainder = b""
             self._closed = self._pair.client.said_close
             self._obstruct()
+            self._announce()  # whoever asked may not be who has to know
 
     def push(self) -> None:
         """Give the pipe what it refused before; the client has read something."""

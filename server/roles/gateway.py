@@ -24,8 +24,9 @@ from server.net.pages import Pages
 from server.observe.garbage import few_collections
 from server.observe.logs import configure_logs
 from server.page import load_pages
+from server.roles.clock import keep_time, schedule_of
 from server.roles.told import tell_links
-from server.roles.world import first_beacon, join_world, schedule_of, world_away
+from server.roles.world import first_beacon, join_world, world_away
 from server.settings import Settings
 from server.signals import run_until_signalled
 from sim import Game
@@ -67,6 +68,7 @@ async def run_gateway_role(
     name = f"gateway-{secrets.token_hex(4)}"
     async with join_world(game, settings, engine_settings, name=name) as member:
         beacon = await first_beacon(member, settings)
+        schedule = schedule_of(beacon, member.listener.heard_at)
         geometry = Geometry.from_data(beacon.geometry)
         config = gateway_config(name, member.schema, geometry, settings)
         health = Health()
@@ -83,10 +85,11 @@ async def run_gateway_role(
                         run_gateway,
                         config,
                         bus=member.engine.bus,
-                        schedule=schedule_of(beacon),
+                        schedule=schedule,
                         listen=entrance,
                     )
                 )
+                nursery.start_soon(keep_time, member.listener, schedule)
                 url = f"ws://{authority(settings.host, gateway.port)}"
                 nursery.start_soon(tell_links, member.engine.bus, settings.world, name, gateway)
                 health.watch(gateway.unready, partial(world_away, member))

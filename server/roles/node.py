@@ -25,7 +25,8 @@ from server.observe.logs import configure_logs
 from server.placement.coordinator import run_coordinator
 from server.placement.reconciler import Reconciler
 from server.process import GARBAGE_EVERY_TICKS
-from server.roles.world import first_beacon, join_world, schedule_of, world_away
+from server.roles.clock import keep_time, schedule_of
+from server.roles.world import first_beacon, join_world, world_away
 from server.settings import Settings
 from server.shard.service import Node, run_node
 from server.signals import run_until_signalled
@@ -118,12 +119,14 @@ async def run_node_role(
                 candidate = _Candidate(coordinate)
                 nursery.start_soon(candidate.run)
                 beacon = await first_beacon(member, settings)
+                schedule = schedule_of(beacon, member.listener.heard_at)
+                nursery.start_soon(keep_time, member.listener, schedule)
                 node = await nursery.start(
                     partial(
                         run_node,
                         (),
                         journal=engine.journal,
-                        schedule=schedule_of(beacon),
+                        schedule=schedule,
                         on_tick=ticked,
                     )
                 )

@@ -6,7 +6,6 @@ of one that is declared otherwise, must not take part: it would read others' byt
 Must not know: what a role does.
 """
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -23,7 +22,6 @@ from server.placement.reconciler import Listener
 from server.placement.words import Beacon
 from server.roles.errors import NoWorldError
 from server.settings import Settings
-from server.shard.schedule import Schedule
 from sim import Game
 
 __all__ = [
@@ -31,7 +29,6 @@ __all__ = [
     "first_beacon",
     "founding_of",
     "join_world",
-    "schedule_of",
     "world_away",
 ]
 
@@ -104,8 +101,3 @@ def world_away(member: Membership) -> str | None:
     """Why this process cannot do its part, None while beacons are heard."""
     silent_s = trio.current_time() - member.listener.heard_at
     return None if silent_s <= AWAY_S else "nobody coordinates the world"
-
-
-def schedule_of(beacon: Beacon) -> Schedule:
-    """The world's slots in trio's time. Wall time is read once, here."""
-    return Schedule(trio.current_time() + beacon.start_s - time.time(), beacon.hz)

@@ -58,13 +58,15 @@ class Asked:
 @attrs.frozen
 class DeskStatistics:
     """Items that were dropped: from a sender that holds no such link, with values out of range,
-    of a kind that shards do not take, and inputs whose sequence number was known.
+    of a kind that shards do not take, inputs whose sequence number was known, and inputs before
+    which another one is missing.
     """
 
     astray: int
     out_of_range: int
     misplaced: int
     repeated: int
+    gaps: int
 
 
 class Desk:
@@ -82,6 +84,7 @@ class Desk:
         self._out_of_range = 0
         self._misplaced = 0
         self._repeated = 0
+        self._gaps = 0
         self.draining = False
         self._handlers: Final[dict[type[Item], Callable[[str, Any], None]]] = {
             Join: self._join,
@@ -144,7 +147,9 @@ class Desk:
 
     def statistics(self) -> DeskStatistics:
         """Counters since the shard began."""
-        return DeskStatistics(self._astray, self._out_of_range, self._misplaced, self._repeated)
+        return DeskStatistics(
+            self._astray, self._out_of_range, self._misplaced, self._repeated, self._gaps
+        )
 
     # --- what a gateway may ask ------------------------------------------------------------------
 
@@ -208,13 +213,17 @@ class Desk:
             self._end(session, "the player left")
 
     def _input(self, sender: str, item: Input) -> None:
-        number, generation, seq, tick, view, kind, values = item
+        number, generation, seq, tick, view, kind, values, after = item
         session = self._sessions.held_by(number, sender, generation)
         if session is None:
             self._astray += 1
             return
+        if after > session.inputs.seen:
+            self._gaps += 1  # the bus has lost one: its gateway sends both again
+            return
         if not self._in_range(kind, values):
             self._out_of_range += 1
+            session.inputs.pass_over(seq)
             return
         entry = PendingInput(seq, tick, view, kind, values)
         if not self._sessions.offer(session, entry, self._now):

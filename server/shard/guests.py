@@ -4,10 +4,13 @@ From the cut until the tick's record is durable nobody else may show an entity, 
 on publishing it, along its course and otherwise unchanged. Guests are kept in batches, one for a
 tick and kind, as columns like those of the world's export.
 
+An entity may be back before this shard has heard that the record is durable: the journal's answer
+to the source can be slower than two handoffs. Then it is a guest no more.
+
 Must not know: the journal, sessions' rules.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import attrs
 import numpy as np
@@ -70,6 +73,7 @@ class Guests:
 
     def __init__(self) -> None:
         self._batches: list[GuestBatch] = []
+        self._returned: list[int] = []
 
     def __iter__(self) -> Iterator[GuestBatch]:
         return iter(self._batches)
@@ -84,6 +88,25 @@ class Guests:
     def of_kind(self, kind: int) -> list[GuestBatch]:
         """The batches of one kind, oldest first."""
         return [batch for batch in self._batches if batch.kind == kind]
+
+    def take_back(self, entities: Collection[int]) -> None:
+        """Guests no more are those of `entities` who were: they are owned again."""
+        if not self._batches or not entities:
+            return
+        back = np.fromiter(entities, np.uint64, len(entities))
+        kept = []
+        for batch in self._batches:
+            is_back = np.isin(batch.rows.ids, back)
+            self._returned += batch.rows.ids[is_back].tolist()
+            stay = np.flatnonzero(~is_back)
+            if len(stay):
+                kept.append(attrs.evolve(batch, to=batch.to[stay], rows=select(batch.rows, stay)))
+        self._batches = kept
+
+    def take_returned(self) -> list[int]:
+        """Who was taken back since the last call."""
+        returned, self._returned = self._returned, []
+        return returned
 
     def release(self, durable_tick: int) -> list[GuestBatch]:
         """Drop and give the batches that were cut at `durable_tick` or before."""

@@ -6,7 +6,7 @@ in which entities were cut, which replay repeats from the record.
 Must not know: the journal, the bus.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import attrs
@@ -86,6 +86,21 @@ class Handoff:
         for _, _, held in departures:
             if held is not None:
                 self._sessions.remove(held[0])
+
+    def returned(self, entities: Collection[int]) -> None:
+        """Entities have arrived: whoever of them was in transit from here is so no more.
+
+        That they went away, and their sessions with them, is not told any more: it was long ago.
+        """
+        for entity in entities:
+            self.forwarding.came(entity)
+        self.guests.take_back(entities)
+        for tick, players in list(self._players.items()):
+            away = [departure for departure in players if departure.entity not in entities]
+            if away:
+                self._players[tick] = away
+            else:
+                del self._players[tick]
 
     def release(self, durable_tick: int) -> tuple[list[GuestBatch], list[tuple[int, int]]]:
         """The guests that were cut at `durable_tick` or before; (session, to) of the players."""

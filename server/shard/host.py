@@ -178,8 +178,8 @@ class Shard:
             for arrival in arrived
             if isinstance(arrival.parcel, EntityParcel)
         }
-        for entity, parcel in coming.items():
-            self._handoff.forwarding.came(entity)
+        self._handoff.returned(coming)
+        for parcel in coming.values():
             if parcel.session is not None:
                 session = Session.from_data(parcel.session, tick)
                 session.hop += 1

@@ -71,6 +71,10 @@ class InputBuffer:
         pending.append(entry if due == entry.due else entry._replace(due=due))
         return True
 
+    def pass_over(self, seq: int) -> None:
+        """Take note of an input that cannot be applied: those behind it can."""
+        self.seen = max(self.seen, seq)
+
     def take(self, now: int, edges: Container[int]) -> list[PendingInput]:
         """The inputs that apply at tick `now`, in order; they count as applied.
 

@@ -89,6 +89,9 @@ class Leave:
 class Input(NamedTuple):
     """One input of a session, values in wire integers, as `protocol.messages.Input` carries it.
 
+    `after` is the number of the input that the gateway sent before this one, 0 if this is the first
+    of those that it keeps. A shard that has not seen that one drops this one, too: both come again.
+
     A tuple, because there are many more of them than of all others.
     """
 
@@ -99,6 +102,7 @@ class Input(NamedTuple):
     view: int
     kind: int
     values: tuple[int | str, ...]
+    after: int = 0
 
 
 @attrs.frozen

@@ -159,10 +159,10 @@ def _item(row: object) -> Item:
 def _input(row: object) -> Input:
     if type(row) is not list or len(row) != _INPUT_FIELDS:
         raise MailError(_NO_INPUT)
-    session, generation, seq, tick, view, kind, values = row
+    session, generation, seq, tick, view, kind, values, after = row
     if not (
         type(session) is type(generation) is type(seq) is type(tick) is type(view) is type(kind)
-        and type(kind) is int
+        and type(kind) is type(after) is int
     ):
         raise MailError(_NO_INPUT)
     if not (
@@ -172,15 +172,16 @@ def _input(row: object) -> Input:
         and 0 <= tick < _TOP_64
         and 0 <= view < _TOP_64
         and 0 <= kind < _TOP_32
+        and 0 <= after < _TOP_32
     ):
         raise MailError("an input with a number out of bounds")
     try:
-        return Input(session, generation, seq, tick, view, kind, _values(values))
+        return Input(session, generation, seq, tick, view, kind, _values(values), after)
     except (TypeError, ValueError) as error:
         raise MailError(f"an input: {error}") from error
 
 
-_NO_INPUT: Final = "an input is not [session, generation, seq, tick, view, kind, values]"
+_NO_INPUT: Final = "an input is not [session, generation, seq, tick, view, kind, values, after]"
 _INPUT_FIELDS: Final = len(Input._fields)
 _TOP_32: Final = 1 << 32
 _TOP_64: Final = 1 << 64

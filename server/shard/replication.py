@@ -52,17 +52,27 @@ class Replication:
             for batch in released
             for entity, to in zip(batch.rows.ids, batch.to, strict=True)
         }
+        returned = np.array(guests.take_returned(), np.uint64)
         self.table.begin(tick, step)
         for kind, owned in enumerate(exports):
-            self._write_kind(kind, owned, guests.of_kind(kind), handed)
+            self._write_kind(kind, owned, guests.of_kind(kind), handed, returned)
         self.table.finish()
 
     def _write_kind(
-        self, kind: int, owned: Export, batches: list[GuestBatch], reasons: Reasons
+        self,
+        kind: int,
+        owned: Export,
+        batches: list[GuestBatch],
+        reasons: Reasons,
+        returned: npt.NDArray[np.uint64],
     ) -> None:
         table = self.table
         sources = [owned, *(batch.rows for batch in batches)]
         cells = [self._geometry.cells_of(owned.x, owned.y)]
+        if len(returned):  # they enter anew, since receivers go by the newest entry
+            back = np.flatnonzero(np.isin(owned.ids, returned))
+            places = zip(owned.ids[back].tolist(), cells[0][back].tolist(), strict=True)
+            reasons = {**reasons, **{entity: (Reason.MOVED, cell) for entity, cell in places}}
         cells += [self._guest_cells(kind, batch.rows) for batch in batches]
         rows = KindRows(
             handles=_joined([source.handles for source in sources]),

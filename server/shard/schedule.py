@@ -37,9 +37,12 @@ def runs(tick: int, permille: int) -> bool:
     return tick * permille // FULL_SPEED != (tick - 1) * permille // FULL_SPEED
 
 
-@attrs.frozen
+@attrs.define
 class Schedule:
-    """The world's slots: tick 0 begins at `start_s`, and `hz` ticks begin in each second."""
+    """The world's slots: tick 0 begins at `start_s`, and `hz` ticks begin in each second.
+
+    Whoever keeps the time may move `start_s` by a little, for all who go by this schedule.
+    """
 
     start_s: float
     hz: int

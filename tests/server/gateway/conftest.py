@@ -22,6 +22,7 @@ from protocol.schema import Schema
 from server.gateway.core import Gateway, GatewayConfig
 from server.gateway.tokens import TokenMaker
 from server.net.memory import MemoryPair
+from server.shard import limits as shard_limits
 from server.shard import mail
 
 HZ = 20
@@ -90,6 +91,8 @@ class PuppetShard:
         self.answers = True
         self.guests: set[int] = set()  # shown here although they stand elsewhere
         self.hidden: set[int] = set()  # not shown here although they stand here
+        self.proclaimed: list[tuple[int, bytes]] = []
+        self.remembers = False  # whether it answers what it has proclaimed to who asks
 
     def step(self, tick: int) -> None:
         self._write(tick)
@@ -114,6 +117,9 @@ class PuppetShard:
                 self.inputs.append(item)
             elif isinstance(item, mail.Resync) and self.table.tick:
                 self.world.publish("w.gateway.g0", self._resynced(item))
+            elif isinstance(item, mail.Remind) and self.remembers:
+                told = tuple(self.proclaimed[-shard_limits.EVENTS_REMEMBERED :])
+                self.world.answer(mail.Reminded(item.session, item.generation, self.id, told))
 
     def spark(self, x: float, y: float, kind: int = SPARK) -> None:
         cell = self.world.geometry.cell_of(x, y)
@@ -124,6 +130,12 @@ class PuppetShard:
 
     def shout(self) -> None:
         self.far.append(FrameEvent(SPARK, cbor.dumps([SPARK, 1]), Scope.WORLD))
+
+    def proclaim(self, value: int) -> None:
+        """Tell everybody of something durable."""
+        fact, tick = cbor.dumps([PRIZE, value]), self.world.tick_number + 1
+        self.events.append(FrameEvent(PRIZE, fact, Scope.WORLD, 0, tick, self.id))
+        self.proclaimed.append((tick, fact))
 
     def _write(self, tick: int) -> None:
         geometry, schema = self.world.geometry, self.world.schema

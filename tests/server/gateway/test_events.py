@@ -2,6 +2,9 @@
 
 from math import inf
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from protocol import cbor
 from server.gateway import limits
 from server.gateway.events import EventQueue, Waiting, messages_of
@@ -42,22 +45,63 @@ def test_an_event_of_a_cell_expires_and_a_lasting_one_does_not() -> None:
 def test_a_full_queue_gives_up_its_oldest_passing_event() -> None:
     queue = EventQueue()
     queue.push(event(0))
-    for number in range(1, limits.EVENTS_QUEUED):
+    for number in range(1, limits.EVENTS_PASSING + 1):
         queue.push(event(number, expires_at=1.0))
-    queue.push(event(999))
+    queue.push(event(999, expires_at=1.0))
+    assert len(queue) == limits.EVENTS_PASSING + 1, "the bound holds"
     numbers = told(queue, now=0.5)
-    assert len(queue) == limits.EVENTS_QUEUED, "the bound holds"
     assert numbers[:2] == [0, 2], "the oldest that may expire is gone, the lasting one is not"
     assert numbers[-1] == 999, "the newest is there"
-    assert not queue.overflowed, "nothing that must be told was lost"
+    assert not queue.take_overflow(), "nothing that must be told was lost"
 
 
-def test_a_queue_full_of_lasting_events_overflows_only_by_a_lasting_one() -> None:
+def test_too_many_lasting_events_are_let_go_all_of_them_and_that_is_noticed() -> None:
     queue = EventQueue()
-    for number in range(limits.EVENTS_QUEUED):
+    queue.push(event(0, expires_at=1.0))
+    for number in range(limits.EVENTS_LASTING):
         queue.push(event(number))
-    queue.push(event(999, expires_at=1.0))
-    assert not queue.overflowed, "a passing event may be lost"
-    queue.push(event(1000))
-    assert queue.overflowed, "a lasting event may not"
-    assert len(queue) == limits.EVENTS_QUEUED, "the bound holds all the same"
+    assert (queue.room, queue.take_overflow()) == (0, False)
+    queue.push(event(1, expires_at=1.0))
+    assert not queue.take_overflow(), "there is room for passing ones"
+    queue.push(event(999))
+    assert queue.take_overflow()
+    assert not queue.take_overflow(), "it is told once"
+    assert told(queue, now=0.5) == [0, 1]
+    assert queue.room == limits.EVENTS_LASTING
+
+
+def test_one_write_tells_some_and_the_next_one_goes_on() -> None:
+    queue = EventQueue()
+    waiting = [Waiting(1 + n // 10, 0, cbor.dumps([0, n, "x" * 40])) for n in range(1000)]
+    for each in waiting:
+        queue.push(each)
+    queue.push(event(1000, expires_at=1.0))
+    told_at_all: list[int] = []
+    writes = 0
+    while len(queue):
+        before, now = len(queue), told(queue, now=2.0)
+        assert told(queue, now=2.0) == now, "who could not send them gets the same once more"
+        assert sum(map(len, queue.messages(2.0))) <= limits.EVENTS_BYTES, "with their heads"
+        queue.advance()
+        assert len(now) == before - len(queue) - (writes == 0), "one has expired"
+        told_at_all += now
+        writes += 1
+    assert told_at_all == list(range(1000))
+    assert queue.room == limits.EVENTS_LASTING
+    assert writes == 7
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 2), st.integers(1, 4000)), max_size=40))
+def test_events_of_one_tick_shard_and_frame_are_never_parted(
+    events: list[tuple[int, int, int]],
+) -> None:
+    """Else their twins would count as repetitions."""
+    queue = EventQueue()
+    waiting = [Waiting(tick, 0, cbor.dumps([0, "x" * size]), frame=f) for tick, f, size in events]
+    for each in waiting:
+        queue.push(each)
+    told_at_all: list[bytes] = []
+    while len(queue):
+        told_at_all += queue.messages(0.0)
+        queue.advance()
+    assert told_at_all == messages_of(waiting)

@@ -1,9 +1,9 @@
 """Events reach exactly those whom they concern, once, and the lasting ones even a late link."""
 
 from protocol import messages
-from protocol.errors import CloseCode
 from protocol.messages import Hello
 from server.gateway import limits
+from server.shard import mail
 
 SPARK, PRIZE = 0, 1
 
@@ -67,13 +67,45 @@ def test_a_late_link_gets_lasting_events_later_and_passing_ones_never(world) -> 
     assert len(ann.events) == 2, "once is enough"
 
 
-def test_too_many_lasting_events_close_the_link_so_that_it_resumes(world) -> None:
+def test_a_burst_of_lasting_events_reaches_everybody_and_closes_no_link(world) -> None:
+    """Also who is not on time; such a one was told 256 of them and was closed for the others."""
+    ann, bob = world.join("ann", 100, 100), world.join("bob", 100, 101)
+    make_late(world, bob)
+    for number in range(1000):
+        world.shards[0].proclaim(number)
+    world.shards[0].tell(ann.entity, PRIZE, 1000)  # which makes hers an exception
+    world.tick()
+    bob.acknowledges = True
+    bob.say(messages.Ack(bob.snapshots[-1].tick))
+    world.tick(5)
+    for client in (ann, bob):
+        assert client.closed is None
+        assert [event[1] for event in client.events][:1000] == list(range(1000))
+    assert (len(ann.events), len(bob.events)) == (1001, 1000)
+
+
+def test_who_could_not_be_told_all_asks_the_shards_when_it_has_caught_up(world) -> None:
     ann = world.join("ann", 100, 100)
     make_late(world, ann)
-    for number in range(limits.EVENTS_QUEUED + 1):
-        world.shards[0].tell(ann.entity, PRIZE, number % 256)
-    world.tick()
-    assert ann.closed == CloseCode.RESTART, "its client comes back and asks for the state"
+    for shard in world.shards.values():
+        shard.remembers = True
+    happened = [(shard, number) for number in range(1000) for shard in world.shards]
+    for shard, number in happened:
+        world.shards[shard].proclaim(2 * number + shard)
+        if number % 10 == 9 and shard == 1:
+            world.tick()
+    asked = sum(isinstance(item, mail.Remind) for item in world.shards[0].items)
+    assert (ann.events, asked, ann.closed) == ([], 0, None), "while it is late nothing helps"
+    ann.acknowledges = True
+    ann.say(messages.Ack(ann.snapshots[-1].tick))
+    world.tick(1)
+    assert 0 < len(ann.events) < 1000, "a bounded number at a time"
+    world.tick(60)
+    assert ann.closed is None
+    assert {event[1] for event in ann.events} == set(range(2000))
+    count = len(world.shards[0].items)
+    world.tick(20)
+    assert not any(isinstance(item, mail.Remind) for item in world.shards[0].items[count:])
 
 
 def test_scores_of_all_shards_are_merged_and_told_each_second(world) -> None:

@@ -76,6 +76,84 @@ def test_kept_inputs_are_bounded(world) -> None:
     assert max(resent) == limits.INPUTS_KEPT + 30
 
 
+def seqs_of(shard) -> list[tuple[int, int]]:
+    """The inputs that came since the last call, each with the one that came before it."""
+    found = [(entry.seq, entry.after) for entry in shard.inputs]
+    shard.inputs.clear()
+    return found
+
+
+def test_inputs_that_the_bus_has_lost_are_sent_again(world) -> None:
+    client = world.join("ann", 100, 100)
+    shard = world.shards[0]
+    client.aim(1)
+    world.tick()
+    assert seqs_of(shard) == [(1, 0)]
+    world.lose = lambda subject: subject == "w.inbox.0"
+    client.aim(2)
+    world.tick()
+    world.lose = lambda _: False
+    client.aim(3)
+    world.tick()
+    assert seqs_of(shard) == [(3, 2)], "it says what is missing"
+    shard.rows[client.session].applied = 1
+    world.tick(limits.INPUT_REPEAT_TICKS + 2)
+    assert seqs_of(shard) == [(2, 0), (3, 2)]
+    shard.rows[client.session].applied = 3
+    world.tick(3 * limits.INPUT_REPEAT_TICKS)
+    assert seqs_of(shard) == [], "nothing is sent again that is reported"
+    client.aim(4)
+    world.tick()
+    assert seqs_of(shard) == [(4, 3)]
+
+
+def test_a_shard_that_is_away_is_not_sent_everything_again_and_again(world) -> None:
+    client = world.join("ann", 100, 100)
+    client.aim(1)
+    world.tick()
+    world.lose = lambda subject: subject == "w.frame.0"
+    world.tick(10 * limits.INPUT_REPEAT_TICKS)
+    assert len(seqs_of(world.shards[0])) <= 1
+
+
+def test_what_a_client_was_told_is_not_sent_again_when_it_is_undone(world) -> None:
+    """It counts as lost by then, and would take effect all the same."""
+    client = world.join("ann", 100, 100)
+    shard = world.shards[0]
+    for angle in (1, 2, 3):
+        client.aim(angle)
+    world.tick()
+    shard.rows[client.session].applied = 2
+    world.tick(2)
+    assert client.snapshots[-2].report == (2, 0)
+    seqs_of(shard)
+    shard.table.epoch, shard.base, shard.rows[client.session].applied = 2, 0, 1
+    world.tick(2)
+    assert client.snapshots[-2].report == (1, 0)
+    assert seqs_of(shard) == [(3, 0)], "the second is lost"
+
+
+def test_what_was_applied_and_undone_before_a_client_was_told_is_sent_again(world) -> None:
+    """It does not count as lost: nobody would know."""
+    client = world.join("ann", 100, 100)
+    shard = world.shards[0]
+    client.acknowledges = False
+    world.tick(40)
+    reports = [snapshot.report for snapshot in client.snapshots]
+    for angle in (1, 2):
+        client.aim(angle)
+    world.tick()
+    shard.rows[client.session].applied = 2
+    world.tick()
+    client.aim(3)
+    world.tick()
+    seqs_of(shard)
+    shard.table.epoch, shard.base, shard.rows[client.session].applied = 2, 0, 1
+    world.tick(2)
+    assert [snapshot.report for snapshot in client.snapshots] == reports, "it is late"
+    assert seqs_of(shard) == [(2, 0), (3, 2)]
+
+
 def test_an_input_that_is_out_of_range_closes_the_link(world) -> None:
     for message in (
         messages.Input(seq=1, tick=1, kind=0, values=(256,)),

@@ -104,6 +104,21 @@ def test_a_client_that_leaves_is_heard_after_its_last_message():
     assert pair.link.drain() == [b"bye"]
 
 
+def test_an_end_is_announced_whoever_asks_first():
+    """A gateway waits to be told; somebody else may have looked before."""
+    pair = MemoryPair(delay_s=0.1)
+    told = []
+    pair.link.notify(lambda: told.append(pair.link.closed))
+    pair.client.send(b"bye")
+    pair.client.close(1000, "enough")
+    pair.now = 0.1
+    assert pair.link.closed is not None
+    assert told == [pair.link.closed]
+    pair.link.look()
+    assert len(told) == 1, "once"
+    assert pair.link.drain() == [b"bye"]
+
+
 def test_a_cut_loses_what_is_under_way():
     pair = MemoryPair(delay_s=0.1)
     pair.link.try_send(frame(b"down"))

@@ -227,6 +227,8 @@ class Cluster:
         self.writers: list[Writer] = []
         self.held: list[tuple[Shard, Writer, Commit]] = []
         self.slow_journal = False
+        self.unanswered: list[tuple[Shard, int]] = []
+        self.slow_answers = False
         self.order: Callable[[list[Shard]], list[Shard]] = list
         for shard in self.geometry.shards:
             settings = ShardConfig(
@@ -271,8 +273,16 @@ class Cluster:
         """Make everything durable that was stepped."""
         for shard, writer, commit in self.held:
             writer.commit_nowait(commit)
-            shard.committed(commit.tick)
+            self.unanswered.append((shard, commit.tick))
         self.held.clear()
+        if not self.slow_answers:
+            self.answer()
+
+    def answer(self) -> None:
+        """Tell the shards what is durable."""
+        for shard, tick in self.unanswered:
+            shard.committed(tick)
+        self.unanswered.clear()
 
     def send(self, shard: int, *items: Item, sender: str = "g1") -> None:
         self.bus.publish(inbox_subject("w", shard), Mail(sender, items).encode())

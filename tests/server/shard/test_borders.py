@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from protocol.apply import Report
+from protocol.frame import Frame
+from protocol.parts import PartTable, Reason
+from protocol.writing import reason_code
 from server.cluster.bus import MemoryBus
 from server.shard import limits
 from server.shard.host import Shard
@@ -142,6 +146,65 @@ def test_a_slow_journal_delays_crossings_and_hides_nobody(
             cluster.write()
     assert guests > 3, "entities in transit are published by their source"
     assert cluster.tally().crossings > 200
+
+
+def test_who_is_back_before_the_journal_has_answered_is_owned_and_no_guest(
+    make_cluster: Callable[..., Any],
+) -> None:
+    """Records are durable at once, so destinations take what they say; the source hears late."""
+    cluster = make_cluster(balls=5)
+    chance = random.Random(4)
+    cluster.slow_answers = True
+    back = 0
+    for _ in range(100):
+        guests = {
+            (shard.id, entity)
+            for shard in cluster.shards
+            for batch in shard.guests
+            for entity in batch.rows.ids.tolist()
+        }
+        for shard in cluster.shards:
+            for frog in shard.world.export(FROG).ids.tolist():
+                x, y = chance.uniform(0, 512), chance.uniform(0, 512)
+                shard.command(frog, "shoal.place", x=x, y=y)
+        cluster.tick()
+        cluster.watcher.follow()
+        truth = truth_of(cluster)
+        back += sum((owner, entity) in guests for entity, (*_, owner) in truth.items())
+        assert len(cluster.watcher.replica) == cluster.tally().created
+        if cluster.now % 5 == 1:  # else guests may be seen where their owner has them no more
+            assert_seen(cluster, truth)
+        if cluster.now % 5 == 0:
+            cluster.answer()
+    assert back > 10, "the test is about coming back"
+
+
+def test_a_guest_who_is_back_has_moved_and_is_not_gone(make_cluster: Callable[..., Any]) -> None:
+    cluster = make_cluster(balls=0)
+    (frog,) = cluster.shards[0].world[cluster.game.rules.kinds[FROG].cls].id.tolist()
+    cluster.slow_answers = True
+    copy = PartTable(cluster.schema, cluster.geometry)
+    copy.shard = 0
+    left: list[int] = []
+
+    def tick() -> None:
+        cluster.tick()
+        frames = [Frame.decode(message.data) for message in cluster.watcher.frames.take_nowait()]
+        (frame,) = [frame for frame in frames if frame.shard == 0]
+        if frame.base == 0:
+            copy.reset(frame.epoch)
+        report = Report()
+        copy.apply_frame(frame.blob, frame.offsets, frame.tick, frame.step, report, base=frame.base)
+        left.extend(code for entity, _, _, code in report.left if entity == frog)
+
+    tick()
+    for shard, x in ((0, 300.0), (1, 100.0)):
+        cluster.shards[shard].command(frog, "shoal.place", x=x, y=60.0)
+        tick()
+        tick()
+    cells = [cluster.geometry.cell_of(x, 60.0) for x in (300.0, 100.0)]
+    assert left == [reason_code(Reason.MOVED, cell) for cell in cells]
+    assert not list(cluster.shards[0].guests)
 
 
 def test_while_the_journal_does_not_accept_no_handoff_begins(cluster: Any) -> None:

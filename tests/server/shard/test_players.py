@@ -100,6 +100,50 @@ def test_a_promise_waits_for_the_journal(make_cluster: Callable[..., Any]) -> No
     assert len(mailed(cluster, Joined)) == 1
 
 
+def test_who_is_back_before_the_journal_has_answered_is_at_home(world: Any) -> None:
+    """That it went away was not told yet, and must not be told any more: inputs would follow."""
+    world.slow_answers = True
+    _, row = row_of(world)
+    handed = []
+    for shard, x in ((0, 300.0), (1, 200.0)):
+        world.shards[shard].command(row["entity"], "shoal.place", x=x, y=100.0)
+        step(world, 2)
+    world.answer()
+    for _ in range(3):
+        world.tick()
+        for frame in world.watcher.follow():
+            listed = frame.sessions.session.tolist()
+            assert listed == ([ANN] if frame.shard == 0 else []), "once, and where it is"
+            handed += [(frame.shard, *each) for each in frame.handed]
+    assert handed == [(1, ANN, 0)]
+    shard, row = row_of(world)
+    assert (shard, row["hop"]) == (0, 2)
+
+
+def test_an_input_before_which_another_is_missing_waits_for_it_to_come_again(world: Any) -> None:
+    push(world, 0, 1, EAST)
+    push(world, 0, 3, STOP, after=2)
+    step(world, 2)
+    assert row_of(world)[1]["applied"] == 1
+    assert world.shards[0].statistics().desk.gaps == 1
+    push(world, 0, 2, STOP, after=1)
+    push(world, 0, 3, EAST, after=2)
+    step(world, 2)
+    assert row_of(world)[1]["applied"] == 3
+    assert player_of(world).vx > 0
+    push(world, 0, 7, STOP)
+    step(world, 2)
+    assert row_of(world)[1]["applied"] == 7, "those between are not kept any more"
+
+
+def test_an_input_that_makes_no_sense_does_not_stop_those_behind_it(world: Any) -> None:
+    push(world, 0, 1, (999, 100))
+    push(world, 0, 2, EAST, after=1)
+    step(world, 2)
+    assert row_of(world)[1]["applied"] == 2
+    assert player_of(world).vx > 0
+
+
 def test_joining_again_makes_no_second_avatar_also_after_a_handoff(world: Any) -> None:
     push(world, 0, 1, EAST)
     for _ in range(40):
