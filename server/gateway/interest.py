@@ -7,16 +7,44 @@ interest is everything.
 Must not know: links, frames.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Final
 
 import attrs
+import numpy as np
 
 from protocol.frame import Runs, runs_of
 from protocol.geometry import Geometry
 from server.gateway import limits
 
-__all__ = ["Interest", "Interests"]
+__all__ = ["Demand", "Interest", "Interests"]
+
+_AROUND: Final = np.array((-1, 0, 1))  # a cell's own row or column, and the next ones
+
+
+class Demand:
+    """The shards into which interests reach that links receive."""
+
+    def __init__(self) -> None:
+        self._interests: Counter[int] = Counter()
+
+    @property
+    def shards(self) -> frozenset[int]:
+        """Those of which there is at least one."""
+        return frozenset(self._interests)
+
+    def add(self, interest: "Interest") -> None:
+        """An interest has its first link."""
+        self._interests.update(interest.reach)
+
+    def remove(self, interest: "Interest") -> None:
+        """It has lost its last one."""
+        for shard in interest.reach:
+            self._interests[shard] -= 1
+            if not self._interests[shard]:
+                del self._interests[shard]
 
 
 @attrs.define(eq=False)
@@ -24,17 +52,32 @@ class Interest:
     """Some cells, ascending, and how the shards' rectangles divide them: as cells and as `runs`.
 
     Compared by identity: `Interests` makes one object for each set. `links` counts those that
-    receive it. `rings` are the cells that are told of more seldom: at every 2nd or 4th step, as
-    1 or 2.
+    receive it. `reach` are the shards that may show something in it, or will when it moves a
+    little: those of its cells and of the cells next to them. `rings` are the cells that are told of
+    more seldom: at every 2nd or 4th step, as 1 or 2.
     """
 
     cells: tuple[int, ...]
     cell_set: frozenset[int]
     by_shard: Mapping[int, tuple[int, ...]]
     runs: Mapping[int, Runs]
+    reach: tuple[int, ...]
+    demand: Demand
     everything: bool = False
     links: int = 0
     rings: Mapping[int, int] = MappingProxyType({})
+
+    def enter(self) -> None:
+        """One link more receives it."""
+        self.links += 1
+        if self.links == 1:
+            self.demand.add(self)
+
+    def leave(self) -> None:
+        """One link less."""
+        self.links -= 1
+        if not self.links:
+            self.demand.remove(self)
 
 
 class Interests:
@@ -44,6 +87,7 @@ class Interests:
         self._geometry = geometry
         self._rings = tuple(rings)
         self._known: dict[tuple[int, int], Interest] = {}
+        self.demand = Demand()
         self.everything = self._make(tuple(range(geometry.cells)), everything=True)
 
     def at(self, centre: int, radius_class: int) -> Interest:
@@ -88,6 +132,8 @@ class Interests:
             frozenset(cells),
             {shard: tuple(own) for shard, own in sorted(by_shard.items())},
             {shard: runs_of(own) for shard, own in sorted(by_shard.items())},
+            _shards_near(self._geometry, cells),
+            self.demand,
             everything,
         )
 
@@ -101,3 +147,12 @@ class Interests:
 
     def _forget_unused(self) -> None:
         self._known = {key: interest for key, interest in self._known.items() if interest.links}
+
+
+def _shards_near(geometry: Geometry, cells: Sequence[int]) -> tuple[int, ...]:
+    """The shards of `cells` and of all cells next to them."""
+    rows, columns = np.divmod(np.array(cells, np.int64), geometry.columns)
+    ys = np.clip(rows[:, None] + _AROUND, 0, geometry.rows - 1)
+    xs = np.clip(columns[:, None] + _AROUND, 0, geometry.columns - 1)
+    around = ys[:, :, None] * geometry.columns + xs[:, None, :]
+    return tuple(np.unique(geometry.owners[around]).tolist())

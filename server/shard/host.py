@@ -20,7 +20,6 @@ from typing import Any
 import attrs
 
 from protocol import cbor
-from protocol.frame import Frame
 from protocol.parts import PartTable
 from protocol.schema import Schema
 from server.cluster.seams import Bus
@@ -41,10 +40,7 @@ from server.shard.inbox import Inbox, Taken
 from server.shard.mail import (
     Mail,
     Remind,
-    Reminded,
     Resync,
-    Resynced,
-    frame_subject,
     inbox_subject,
     shard_sender,
     taken_subject,
@@ -53,6 +49,7 @@ from server.shard.newsroom import Newsroom
 from server.shard.outbox import CommandParcel, EntityParcel, Out, Outbox
 from server.shard.players import Players
 from server.shard.post import Post
+from server.shard.publisher import Publisher
 from server.shard.recall import Recall
 from server.shard.record import TickRecord
 from server.shard.replication import Replication
@@ -109,14 +106,16 @@ class Shard:
             self.world, self._outbox, self._handoff.forwarding, self._ghosts.owner
         )
         self._queued: list[tuple[int, str, dict[str, Any]]] = []
-        self._newsroom = Newsroom(schema, geometry, shard)
+        self._newsroom = Newsroom(schema, geometry, shard, recap_ticks=max(1, round(game.hz)))
         self._replication = Replication(schema, geometry, shard, config.epoch)
         self._players = Players(geometry, self.world, self.sessions)
         self._framer = Framer(schema, geometry, self._replication.table, self._players)
+        self._publisher = Publisher(
+            bus, config.world, shard, self._framer, self._newsroom, self._players, self._post
+        )
         self._counting = Counting() if config.counting else None
         self._durability = Durability()
         self._ghost_count = 0
-        self._frame_bytes = 0
         self._recall = Recall(
             self.world,
             sessions=self.sessions,
@@ -220,42 +219,20 @@ class Shard:
                 self.sessions.bind(session, entity)
         for session in asked.joins:
             self._desk.entered(session)
-        self._remind(tick, asked.reminders)
+        self._publisher.remind(tick, asked.reminders)
         if self._counting is not None:
             self._counting.note(output.created, output.destroyed)
         self._newsroom.report(tick, output.events, output.scores)
-
-    def _remind(self, tick: int, reminders: Sequence[tuple[str, Remind]]) -> None:
-        """Tell gateways what their players may have missed."""
-        for gateway, item in reminders:
-            told = self._newsroom.concerning(item.entity, item.cells, tick)
-            self._post.send(gateway, Reminded(item.session, item.generation, self.id, told))
 
     def _publish(self, tick: int, asked: Asked) -> list[Export]:
         exports = [self.world.export(kind) for kind in self._kinds]
         released, players = self._handoff.release(self._durability.durable_tick)
         for session, to in players:
-            self._newsroom.handed(session, to)
+            self._newsroom.handed(tick, session, to)
         self._replication.write(tick, self.world.step, exports, self._handoff.guests, released)
         self._players.follow(exports)
-        leaving = self._handoff.guest_sessions()
-        frame = self._framer.frame(leaving, self._newsroom.take(), self.dilation)
-        data = frame.encode()
-        self._frame_bytes = len(data)
-        self._bus.publish(frame_subject(self.config.world, self.id), data)
-        for gateway, question in asked.resyncs:
-            self._repeat(frame, gateway, question)
+        self._publisher.publish(self._handoff.guest_sessions(), self.dilation, asked.resyncs)
         return exports
-
-    def _repeat(self, frame: Frame, gateway: str, question: Resync) -> None:
-        again = self._framer.repeat(
-            frame,
-            since=question.since,
-            cells=question.cells,
-            gateway=gateway,
-            events=self._newsroom.repeated(question.since, frame.tick),
-        )
-        self._post.send(gateway, Resynced(self.id, question.cells, again.encode()))
 
     def _cut(self, tick: int, exports: Sequence[Export]) -> list[Departure]:
         if self._durability.lag_ticks > limits.HANDOFF_LAG_TICKS:
@@ -385,7 +362,7 @@ class Shard:
             guests=len(self._handoff.guests),
             crossings=self._outbox.sent_entities,
             journal_lag_ticks=self._durability.lag_ticks,
-            frame_bytes=self._frame_bytes,
+            frame_bytes=self._publisher.frame_bytes,
             record_bytes=self._books.record_bytes,
             checkpoint_bytes=self._books.checkpoint_bytes,
             duplicates=self._arrivals.duplicates,
