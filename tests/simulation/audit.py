@@ -87,7 +87,7 @@ class Audit:
             return
         given = TickInput.from_bytes(record.tick_input)
         self._take(shard, record, given)
-        self._inputs(shard, given)
+        self._inputs(shard, record, given)
         output = shard.world.advance(given)
         ledger = self.ledger
         ledger.made(shard.number, output.created)
@@ -138,13 +138,17 @@ class Audit:
             f"tick {record.tick} of shard {shard.number} puts in others than were sent to it",
         )
 
-    def _inputs(self, shard: ShardAudit, given: TickInput) -> None:
+    def _inputs(self, shard: ShardAudit, record: TickRecord, given: TickInput) -> None:
         fire = next(
             i for i, spec in enumerate(shard.world.game.rules.inputs) if spec.name == "Fire"
         )
-        for _, kind, values, _ in given.inputs:
+        shots: dict[int, list[int]] = defaultdict(list)
+        for session, kind, values, _ in given.inputs:
             if kind == fire:
+                shots[session].append(int(values[0]))
                 self.ledger.shoot(shard.number, int(values[0]))
+        for session, applied in record.applied:
+            self.ledger.advance(session, applied, shots[session])
         for target, name, args in given.commands:
             if name == "shine" and self.ledger.where.get(target) == shard.number:
                 self.ledger.do(shard.number, (args["giver"], args["number"]))

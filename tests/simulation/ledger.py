@@ -22,6 +22,17 @@ class Transit:
     number: int
 
 
+@attrs.frozen
+class Progress:
+    """Inputs of a session up to `applied` took effect; `shot` is the newest that a tick had, or 0.
+
+    What comes late is merged into the newest of its kind.
+    """
+
+    applied: int
+    shot: int
+
+
 Command = tuple[int, int]  # who gives, and the how manyth
 
 
@@ -35,6 +46,7 @@ class Ledger:
         self.given: dict[Command, tuple[int, int]] = {}  # to whom, and at which tick
         self.done: set[Command] = set()
         self.shots: set[int] = set()
+        self.progress: dict[int, list[Progress]] = {}  # by session
         self.events: dict[tuple[str, int], tuple[int, int]] = {}  # shard and tick of each
         self._judge = judge
 
@@ -91,6 +103,23 @@ class Ledger:
         known = number in self.shots
         self._judge.require(not known, f"shot {number} is applied twice, at last by shard {shard}")
         self.shots.add(number)
+
+    def advance(self, session: int, applied: int, shots: Iterable[int]) -> None:
+        """A tick has taken a session's inputs up to a sequence number, these shots among them."""
+        known = self.progress.setdefault(session, [])
+        before = known[-1].applied if known else 0
+        self._judge.require(
+            applied > before,
+            f"session {session:#x} has inputs applied up to {applied} after {before}",
+        )
+        known.append(Progress(applied, max(shots, default=0)))
+
+    def has_taken(self, session: int, seq: int, number: int) -> bool:
+        """Whether the shot with this number took effect, or was merged into a newer one."""
+        if number in self.shots:
+            return True
+        taken = next((each for each in self.progress[session] if each.applied >= seq), None)
+        return taken is not None and taken.shot > number
 
     def happen(self, shard: int, tick: int, kind: str, number: int) -> None:
         """A durable event happened."""

@@ -1,24 +1,15 @@
 """Planted bugs: the server with one promise broken, to see whether the simulation notices.
 
-Each mutant replaces a few lines of the real code for as long as it is planted; nothing in the
-server knows of this. `FOUND_BY` is a seed that has found each, which is what is run before
-anything lands; `find` looks for the first seed that does.
+Those in the journal, in handoffs, in ownership and in replication are here. `FOUND_BY` is a seed
+that has found each, which is what is run before anything lands; `hunt` looks for the first seed
+that does.
 """
 
-import hashlib
 import math
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from typing import Any, Final
-from unittest.mock import patch
 
-import attrs
-
-from protocol.news import Bulletin
 from protocol.tombstones import Tombstones
 from server.cluster.seams import Draft
-from server.gateway import sessions as gateway_sessions
-from server.gateway.bulletins import _Shard
 from server.gateway.feed import Feed, Taken
 from server.shard import commit as commits
 from server.shard.arrivals import Arrival, Arrivals, Progress
@@ -26,46 +17,15 @@ from server.shard.commands import Commands
 from server.shard.commit import Writer
 from server.shard.desk import Desk
 from server.shard.handoff import Handoff
-from server.shard.inputs import InputBuffer
 from server.shard.keeper import Keeper
-from server.shard.newsroom import Newsroom
 from server.shard.outbox import read_parcel
-from server.shard.post import Post
 from server.shard.recall import Recall
 from server.shard.recovery import Rebuilding
-from server.shard.sessions import SessionTable, Takeover
 from server.store.journal import StoreJournal, _Stream
+from tests.simulation import mutants_play
+from tests.simulation.planting import MUTANTS, nothing, plant, planted
 
-__all__ = ["FOUND_BY", "MUTANTS", "Mutant", "planted"]
-
-
-@attrs.frozen
-class Mutant:
-    """A planted bug: what is wrong, and what to put in place of what."""
-
-    name: str
-    says: str
-    patches: tuple[tuple[Any, str, Any], ...]
-
-
-MUTANTS: dict[str, Mutant] = {}
-
-
-def _plant(name: str, says: str, *patches: tuple[Any, str, Any]) -> None:
-    MUTANTS[name] = Mutant(name, says, patches)
-
-
-def _nothing(*_: Any) -> None:
-    """What a mutant leaves out."""
-
-
-@contextmanager
-def planted(name: str | None) -> Iterator[None]:
-    """The server with a bug, or as it is for None."""
-    with ExitStack() as stack:
-        for owner, attribute, substitute in MUTANTS[name].patches if name else ():
-            stack.enter_context(patch.object(owner, attribute, substitute))
-        yield
+__all__ = ["FOUND_BY", "MUTANTS", "mutants_play", "planted"]
 
 
 # --- the journal ---------------------------------------------------------------------------------
@@ -83,7 +43,7 @@ async def _append_unfenced(
     return position
 
 
-_plant(
+plant(
     "no fencing",
     "the journal takes what a former owner appends",
     (StoreJournal, "append", _append_unfenced),
@@ -95,7 +55,7 @@ async def _do_not_wait(self: StoreJournal, shard: int, stream: _Stream) -> None:
         self._news.pop(shard).set()
 
 
-_plant(
+plant(
     "acknowledge before fsync",
     "the journal says durable before the disk does",
     (StoreJournal, "_wait_durable", _do_not_wait),
@@ -108,7 +68,7 @@ def _outs_first(commit: commits.Commit) -> list[Draft]:
 
 
 _drafts = commits._drafts
-_plant(
+plant(
     "outs before their record",
     "a tick's outs are appended before what they follow from",
     (commits, "_drafts", _outs_first),
@@ -120,7 +80,7 @@ async def _trim_ahead(self: Keeper, upto: int) -> None:
 
 
 _trim = Keeper._trim
-_plant(
+plant(
     "trimmed ahead of the checkpoint",
     "the journal forgets what no checkpoint has yet",
     (Keeper, "_trim", _trim_ahead),
@@ -138,7 +98,7 @@ class _Everything(dict[int, int]):
 
 _EVERYTHING: Final = _Everything()
 _trimmable = Writer.trimmable
-_plant(
+plant(
     "trimmed before it was taken",
     "the journal forgets outs that their destination has not taken",
     (Writer, "trimmable", _trim_untaken),
@@ -153,7 +113,7 @@ def _release_at_once(self: Handoff, _: int) -> Any:
 
 
 _release = Handoff.release
-_plant(
+plant(
     "handoff before commit",
     "a source lets go of who crosses before the record of the departure is durable",
     (Handoff, "release", _release_at_once),
@@ -181,7 +141,7 @@ def _take_anything(self: Arrivals, now: int) -> list[Arrival]:
     return taken
 
 
-_plant(
+plant(
     "no dedup",
     "an out that is delivered twice is taken twice",
     (Arrivals, "offer", _offer_anything),
@@ -195,16 +155,16 @@ def _finish_without_outs(self: Rebuilding, *args: Any) -> list[Draft]:
 
 
 _finish = Rebuilding.finish
-_plant(
+plant(
     "outs forgotten at recovery",
     "outs that a crash left out of the journal are not appended",
     (Rebuilding, "finish", _finish_without_outs),
 )
 
-_plant(
+plant(
     "progress forgotten at recovery",
     "a recovered shard takes again what it had taken",
-    (Recall, "_progress", _nothing),
+    (Recall, "_progress", nothing),
 )
 
 
@@ -216,98 +176,16 @@ def _replay_keeping(self: Recall, record: Any) -> Any:
 
 
 _replay = Recall.replay
-_plant(
+plant(
     "commands done again after a recovery",
     "a command that waited when a checkpoint was made is done by the replay and once more",
     (Recall, "replay", _replay_keeping),
 )
 
-_plant(
+plant(
     "commands forgotten at recovery",
     "a command that waited when the shard crashed is never done",
-    (Commands, "recall", _nothing),
-)
-
-
-# --- sessions and inputs -------------------------------------------------------------------------
-
-
-def _apply_again(self: SessionTable) -> None:
-    for session in self._sessions.values():
-        session.inputs = InputBuffer()
-    self._waiting.clear()
-
-
-_plant(
-    "inputs applied twice after a takeover",
-    "a recovered shard does not know which inputs it had applied, nor do gateways",
-    (SessionTable, "go_on", _apply_again),
-    (gateway_sessions, "_prune", _nothing),
-)
-
-
-def _resume_forever(
-    self: SessionTable, session: int, sender: str, token: bytes, next_hash: bytes
-) -> Any:
-    found = self._sessions.get(session)
-    shown = hashlib.sha256(token).digest()
-    known = self.__dict__.setdefault("_all_hashes", {}).setdefault(session, set())
-    if found is not None:
-        known.update((found.token_hash, found.previous_hash))
-        if shown in known and shown != found.token_hash:
-            replaced = (found.gateway, found.generation) if found.linked else None
-            if found.token_hash == next_hash and found.gateway == sender:
-                return Takeover(found, None)
-            found.token_hash, found.gateway = next_hash, sender
-            self._unheard[sender] = None
-            found.generation += 1
-            found.lost_at = None
-            self.touch(found)
-            return Takeover(found, replaced)
-    return _resume(self, session, sender, token, next_hash)
-
-
-_resume = SessionTable.resume
-_plant(
-    "resume token reused",
-    "a token goes on being valid after its successor has arrived",
-    (SessionTable, "resume", _resume_forever),
-)
-
-
-def _promise_at_once(self: Post, gateway: str, item: Any) -> None:
-    self.send(gateway, item)
-
-
-_plant(
-    "promise before durable",
-    "players are told of a join, a resume or an end before the journal knows",
-    (Post, "promise", _promise_at_once),
-)
-
-
-def _report_at_once(self: Newsroom, tick: int, events: Any, scores: Any) -> None:
-    _report(self, tick, events, scores)
-    self.durable(tick)
-
-
-_report = Newsroom.report
-_plant(
-    "durable event told early",
-    "a durable event is told before the journal has it",
-    (Newsroom, "report", _report_at_once),
-)
-
-
-def _take_behind_gaps(self: _Shard, bulletin: Bulletin) -> Any:
-    return _news(self, attrs.evolve(bulletin, after=0))
-
-
-_news = _Shard.news
-_plant(
-    "bulletins taken behind a gap",
-    "a gateway that missed a bulletin takes the next one for all there is",
-    (_Shard, "news", _take_behind_gaps),
+    (Commands, "recall", nothing),
 )
 
 
@@ -319,7 +197,7 @@ def _step_anyway(self: Keeper, tick: int, dilation: int, now: float) -> None:
 
 
 _step = Keeper.step
-_plant(
+plant(
     "lease not checked",
     "a shard whose lease has run out is stepped until somebody says no",
     (Keeper, "step", _step_anyway),
@@ -333,7 +211,7 @@ def _judge_by_tick(self: Feed, frame: Any) -> Taken:
 
 
 _judge = Feed._judge
-_plant(
+plant(
     "stale frames accepted",
     "a gateway takes frames of a former owner",
     (Feed, "_judge", _judge_by_tick),
@@ -348,7 +226,7 @@ def _forget_soon(self: Tombstones, tick: int) -> None:
 
 
 _forget_until = Tombstones.forget_until
-_plant(
+plant(
     "tombstones dropped early",
     "who left two ticks ago is in no delta any more",
     (Tombstones, "forget_until", _forget_soon),
@@ -362,7 +240,7 @@ def _end_without_record(self: Desk, session: Any, reason: str) -> None:
 
 
 _end = Desk._end
-_plant(
+plant(
     "goodbye not recorded",
     "a session that ended is back after a recovery",
     (Desk, "_end", _end_without_record),
@@ -382,10 +260,15 @@ FOUND_BY: Final[dict[str, int]] = {
     "commands done again after a recovery": 1,
     "commands forgotten at recovery": 2,
     "inputs applied twice after a takeover": 1,
+    "undone inputs sent again": 1,
+    "lost inputs passed over": 1,
+    "lost inputs not sent again": 3,
+    "undone inputs not counted": 1,
     "resume token reused": 1,
     "promise before durable": 1,
     "durable event told early": 1,
     "bulletins taken behind a gap": 4,
+    "news for everybody not repeated": 1,
     "lease not checked": 2,
     "stale frames accepted": 5,
     "tombstones dropped early": 1,

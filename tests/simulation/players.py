@@ -15,6 +15,7 @@ from protocol.link import PRESETS, Profile
 from protocol.messages import Snapshot
 from sim.predict import Predictor
 from tests.simulation.gateways import GatewayLife, LivePair
+from tests.simulation.inputs import Inputs
 from tests.simulation.setting import Setting
 
 __all__ = ["Player", "Players", "Thief"]
@@ -42,7 +43,9 @@ class Player:
         self.shots = 0
         self.heard_at = 0.0
         self.session_shots: list[int] = []
-        self.session_tick = 0
+        self.inputs = Inputs()
+        self.inputs_before: list[Inputs] = []  # of former sessions
+        self.there_from = 0  # the first tick that happens while the session is there
         self.old_tokens: list[bytes] = []
         self.client = self._new_client()
         self.pair: LivePair | None = None
@@ -103,10 +106,13 @@ class Player:
             self.shots += 1
             number = self.index * SHOTS_PER_PLAYER + self.shots
             self.session_shots.append(number)
-            self.client.send_input("Fire", {"number": number}, now)
+            seq = self.client.send_input("Fire", {"number": number}, now)
+            self.inputs.shots[seq] = number
+            self.inputs.sent_at.append(now)
         else:
             dx, dy = chance.uniform(-1, 1), chance.uniform(-1, 1)
             self.client.send_input("Swim", {"dx": dx, "dy": dy}, now)
+            self.inputs.sent_at.append(now)
 
     # --- the link --------------------------------------------------------------------------------
 
@@ -142,12 +148,14 @@ class Player:
             except RemoteProtocolError as error:
                 self._setting.judge.blame(f"{self.name} was told nonsense: {error}")
                 return
-            if before is None and self.client.welcome is not None:
-                self.session_tick = self._setting.schedule.tick_at(now)
             if before is not self.client.welcome and before is not None:
                 self.old_tokens.append(before.token)
+            if before is None and self.client.welcome is not None:
+                self.there_from = self._setting.schedule.tick_at(now) + 1
             if isinstance(message, Snapshot):
                 self._check_epochs(message)
+                if message.report is not None:
+                    self.inputs.report(message.report[0])
             while self.client.events:
                 self._on_event(self, self.client.events.popleft())
 
@@ -180,6 +188,8 @@ class Player:
     def _new_client(self) -> Client:
         self.sessions += 1
         self.session_shots.clear()
+        self.inputs_before.append(self.inputs)
+        self.inputs = Inputs()
         if self.index == 0:  # one is as a person has it, with all that is shown
             return Client(self.name, predictor_factory=Predictor)
         return Client(self.name, playback=False)

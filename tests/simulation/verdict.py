@@ -23,10 +23,10 @@ from tests.simulation.witness import Witness
 __all__ = ["Verdict"]
 
 STILL_S = 1.5  # until every client has what the last tick said
+ANSWERED_S = 2.0  # that an input may take, whatever is lost on its way
 TRANSIT_TICKS = 12
 UNTOLD_TICKS = 3
 UNTOLD_EVERYWHERE_TICKS = 15  # a bulletin that was lost is made up for by the next recap
-JOINING_TICKS = 5
 RECORDS_KEPT = 700  # of about 1.4 in a tick; checkpoints come every 30, acknowledgements every 64
 ARRIVALS_KEPT = 50
 DISK_BYTES = 3_000_000
@@ -48,6 +48,7 @@ class Verdict:
         self._witness = witness
         self._nodes = nodes
         self._players = players
+        self._rests_at = 0.0
 
     def shards(self) -> dict[int, Shard]:
         """The shards that are stepped, by number; blames if two nodes step one."""
@@ -67,6 +68,7 @@ class Verdict:
         self._players_play()
         for player in self._players:
             player.rests = True
+        self._rests_at = trio.current_time()
         await trio.sleep(0.5)
         for life in self._lives():
             life.claims = False
@@ -84,6 +86,7 @@ class Verdict:
             self._replica_agrees(player, shards)
             self._prizes_were_told(player)
             self._medals_were_told(player)
+            self._inputs_took_effect(player)
 
     def _lives(self) -> Iterator[NodeLife]:
         for place in self._nodes:
@@ -119,19 +122,54 @@ class Verdict:
             )
 
     def _medals_were_told(self, player: Player) -> None:
-        """What is durable and was for everybody has reached each who was there, wherever it was."""
+        """What is durable and for everybody has reached who was there when it happened."""
         welcome = player.client.welcome
         if welcome is None:
             return
         heard = self._witness.heard(welcome.session)
         newest = min(shard.tick for shard in self._audit.shards.values())
-        told = range(player.session_tick + JOINING_TICKS, newest - UNTOLD_EVERYWHERE_TICKS)
-        for (kind, number), (shard, tick) in self._audit.ledger.events.items():
-            self._setting.judge.require(
-                kind != "Medal" or tick not in told or (kind, number) in heard,
-                f"{player.name} (session {welcome.session:#x}, since tick {player.session_tick}) "
-                f"was never told of Medal {number} of shard {shard} and tick {tick}",
-            )
+        last = newest - UNTOLD_EVERYWHERE_TICKS
+        for (kind, number), happened in self._audit.ledger.events.items():
+            if kind == "Medal" and player.there_from <= happened[1] <= last:
+                self._setting.judge.require(
+                    (kind, number) in heard,
+                    f"{player.name} (session {welcome.session:#x}, there from tick "
+                    f"{player.there_from}) was never told of Medal {number}; that was in "
+                    f"{happened} (shard, tick)",
+                )
+
+    # --- inputs ----------------------------------------------------------------------------------
+
+    def _inputs_took_effect(self, player: Player) -> None:
+        """What was reported as applied was, once, or is counted as lost, and not both."""
+        judge, ledger, inputs = self._setting.judge, self._audit.ledger, player.inputs
+        for each in (*player.inputs_before, inputs):
+            both = [each.shots[seq] for seq in each.undone & each.shots.keys()]
+            both = [number for number in both if number in ledger.shots]
+            judge.require(not both, f"{player.name} counts shots {both} as lost; they were applied")
+        welcome = player.client.welcome
+        if welcome is None:
+            return
+        neither = {
+            seq: number
+            for seq, number in inputs.standing().items()
+            if not ledger.has_taken(welcome.session, seq, number)
+        }
+        judge.require(
+            not neither,
+            f"{player.name} (session {welcome.session:#x}) was told that shots {neither} (number "
+            "by sequence) were applied; they were not, and are not counted as lost",
+        )
+        waiting = inputs.unanswered(self._rests_at - ANSWERED_S)
+        judge.require(
+            not waiting,
+            f"{player.name} waits for {waiting} inputs to be reported; {inputs.applied} were",
+        )
+        counted = player.client.statistics().inputs_lost
+        judge.require(
+            counted == inputs.undone_times,
+            f"{player.name} counts {counted} inputs as lost; {inputs.undone_times} were undone",
+        )
 
     # --- the truth -------------------------------------------------------------------------------
 
