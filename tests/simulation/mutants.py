@@ -8,12 +8,8 @@ that does.
 import math
 from typing import Any, Final
 
-import attrs
-
-from protocol.news import Bulletin
 from protocol.tombstones import Tombstones
 from server.cluster.seams import Draft
-from server.gateway.bulletins import _Shard
 from server.gateway.feed import Feed, Taken
 from server.shard import commit as commits
 from server.shard.arrivals import Arrival, Arrivals, Progress
@@ -193,18 +189,6 @@ plant(
 )
 
 
-def _take_behind_gaps(self: _Shard, bulletin: Bulletin) -> Any:
-    return _news(self, attrs.evolve(bulletin, after=0))
-
-
-_news = _Shard.news
-plant(
-    "bulletins taken behind a gap",
-    "a gateway that missed a bulletin takes the next one for all there is",
-    (_Shard, "news", _take_behind_gaps),
-)
-
-
 # --- ownership -----------------------------------------------------------------------------------
 
 
@@ -283,8 +267,8 @@ FOUND_BY: Final[dict[str, int]] = {
     "resume token reused": 1,
     "promise before durable": 1,
     "durable event told early": 1,
-    "news for everybody not repeated": 1,
     "bulletins taken behind a gap": 4,
+    "news for everybody not repeated": 1,
     "lease not checked": 2,
     "stale frames accepted": 5,
     "tombstones dropped early": 1,

@@ -128,9 +128,9 @@ class Verdict:
             return
         heard = self._witness.heard(welcome.session)
         newest = min(shard.tick for shard in self._audit.shards.values())
-        upto = newest - UNTOLD_EVERYWHERE_TICKS
+        last = newest - UNTOLD_EVERYWHERE_TICKS
         for (kind, number), happened in self._audit.ledger.events.items():
-            if kind == "Medal" and player.there_from <= happened[1] <= upto:
+            if kind == "Medal" and player.there_from <= happened[1] <= last:
                 self._setting.judge.require(
                     (kind, number) in heard,
                     f"{player.name} (session {welcome.session:#x}, there from tick "

@@ -112,7 +112,7 @@ def test_who_is_back_before_the_journal_has_answered_is_at_home(world: Any) -> N
     for _ in range(3):
         world.tick()
         for frame in world.watcher.follow():
-            listed = frame.sessions.session.tolist()
+            listed = list(world.watcher.listings[frame.shard].rows)
             assert listed == ([ANN] if frame.shard == 0 else []), "once, and where it is"
             handed += [(frame.shard, *each) for each in frame.handed]
     assert handed == [(1, ANN, 0)]
