@@ -15,11 +15,12 @@ FIRST ?= 1
 JOBS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: bench bench-balancer bench-crowd bench-full bench-peer chaos check clean constraints coverage crash \
-        demo develop help install simulate simulate-mutants simulate-recorded test test-slow
+.PHONY: bench bench-balancer bench-crowd bench-full bench-migration bench-peer bench-scaleout \
+        chaos check clean constraints coverage crash demo develop help install simulate simulate-mutants \
+        simulate-recorded test test-slow
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 19
 
 install: $(VENV)/.installed ## make .venv and install shoal into it
 
@@ -69,6 +70,12 @@ bench-balancer: develop ## 200 bots through HAProxy, one gateway drained and one
 
 bench-crowd: develop ## 500 bots gather in two corners, with splits and migrations and without
 	$(RUN)/python -m benchmarks.crowd
+
+bench-migration: develop ## move a shard with 100 players 20 times, and measure what they notice
+	$(RUN)/python -m benchmarks.migration --moves 20
+
+bench-scaleout: develop ## what 1,000 clients cost one process, and nodes, gateways and an engine
+	$(RUN)/python -m benchmarks.scaleout --clients 1000
 
 bench-peer: develop ## Shoal and Colyseus side by side: cost, bytes, and the most that each holds
 	$(RUN)/python -m benchmarks.interest --clients 400 --against colyseus

@@ -10,104 +10,35 @@ Must not know: what updates say.
 """
 
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
-from typing import Any, Final, TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
 from protocol import cbor, limits
+from protocol.checks import ID_MAX, SHARD_MAX, typed, whole
 from protocol.errors import RemoteProtocolError
+from protocol.listing import COLUMNS, SessionColumns
+from protocol.news import FrameEvent, Scope, event_items, read_events
 from protocol.packing import gathered
 
-__all__ = [
-    "COLUMN_NAMES", "Frame", "FrameEvent", "Runs", "Scope", "SessionColumns", "runs_of",
-]  # fmt: skip
+__all__ = ["Frame", "FrameEvent", "Runs", "Scope", "runs_of"]
 
 Runs: TypeAlias = npt.NDArray[np.int64]
 Range: TypeAlias = tuple[int, int]
 ByCell: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
 
 
-class Scope(IntEnum):
-    """Whom an event concerns: a cell's watchers, one entity's owner, or everybody."""
-
-    WORLD = 0
-    CELL = 1
-    ENTITY = 2
-
-
-@attrs.frozen
-class FrameEvent:
-    """An event: `values` is the encoded item [kind, values...]; `target` a cell or an entity.
-
-    `tick` and `shard` are where it happened; tick 0 means in the frame's own. They differ when it
-    was told late, or is told again. `repeated`: it may have been told before, in a frame that was
-    missed or by a former owner; who has heard of its tick, or of a later one, passes it over.
-    """
-
-    kind: int
-    values: bytes
-    scope: Scope
-    target: int = 0
-    tick: int = 0
-    shard: int = 0
-    repeated: bool = False
-
-
-_COLUMNS: Final[dict[str, np.dtype[Any]]] = {
-    "session": np.dtype("<u8"),
-    "entity": np.dtype("<u8"),
-    "hop": np.dtype("<u4"),
-    "generation": np.dtype("<u4"),
-    "centre": np.dtype("<i4"),
-    "cls": np.dtype("u1"),
-    "applied": np.dtype("<u4"),
-    "margin": np.dtype("<i2"),
-}
-COLUMN_NAMES: Final = tuple(_COLUMNS)
-
-
-@attrs.frozen(eq=False)
-class SessionColumns:
-    """The sessions that the shard owns, a row each, ascending by session.
-
-    `centre` and `cls` are the interest (centre -1: none yet), `applied` the newest input that took
-    effect, `margin` how many ticks early the newest input came.
-    """
-
-    session: npt.NDArray[np.uint64]
-    entity: npt.NDArray[np.uint64]
-    hop: npt.NDArray[np.uint32]
-    generation: npt.NDArray[np.uint32]
-    centre: npt.NDArray[np.int32]
-    cls: npt.NDArray[np.uint8]
-    applied: npt.NDArray[np.uint32]
-    margin: npt.NDArray[np.int16]
-
-    @classmethod
-    def empty(cls) -> "SessionColumns":
-        """No sessions."""
-        return cls(*(np.empty(0, dtype) for dtype in _COLUMNS.values()))
-
-    def __len__(self) -> int:
-        return len(self.session)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, SessionColumns) and all(
-            np.array_equal(getattr(self, name), getattr(other, name)) for name in _COLUMNS
-        )
-
-    __hash__ = None  # type: ignore[assignment]  # arrays are mutable
-
-
 @attrs.define(eq=False)
 class Frame:
     """One tick of one shard. `dilation` is its speed in permille of the schedule's.
 
-    `privates` are (session, encoded private section) changed since `base`; `scores` rows of
-    (entity, name, score), None while unchanged; `handed` (session, shard) that left.
+    `sessions` are those whose rows have changed since `base`, or all that the shard has if the
+    listing is `complete`, as in a frame that stands on nothing; `gone` are those that it had.
+    `privates` are (session, encoded private section) changed since `base`; `handed` (session,
+    shard) that left.
     """
 
     shard: int
@@ -121,9 +52,10 @@ class Frame:
     offsets: npt.NDArray[np.uint32]
     blob: bytes
     sessions: SessionColumns = attrs.field(factory=SessionColumns.empty)
+    complete: bool = True
+    gone: npt.NDArray[np.uint64] = attrs.field(factory=partial(np.empty, 0, np.uint64))
     privates: Sequence[tuple[int, bytes]] = ()
     events: Sequence[FrameEvent] = ()
-    scores: Sequence[tuple[int, str, int]] | None = None
     handed: Sequence[tuple[int, int]] = ()
     _by_cell: ByCell | None = attrs.field(default=None, init=False)
     _ranges: dict[int, Range] | None = attrs.field(default=None, init=False)
@@ -142,14 +74,12 @@ class Frame:
                 bytes(self.blob),
                 [
                     np.ascontiguousarray(getattr(self.sessions, name), dtype)
-                    for name, dtype in _COLUMNS.items()
+                    for name, dtype in COLUMNS.items()
                 ],
+                self.complete,
+                np.ascontiguousarray(self.gone, np.uint64),
                 [list(private) for private in self.privates],
-                [
-                    [e.kind, bytes(e.values), int(e.scope), e.target, e.tick, e.shard, e.repeated]
-                    for e in self.events
-                ],
-                None if self.scores is None else [list(row) for row in self.scores],
+                event_items(self.events),
                 [list(pair) for pair in self.handed],
             ]
         )
@@ -224,14 +154,15 @@ def runs_of(cells: Iterable[int]) -> Runs:
 
 
 def _decode(item: Any) -> Frame:
-    head, terms, keys, offsets, blob, columns, privates, events, scores, handed = item
-    shard, epoch, tick, step, base = (_whole(number) for number in head)
-    tree_version, dilation, kinds, cells = (_whole(number) for number in terms)
-    if shard > _SHARD_MAX or not (
-        1 <= kinds <= limits.KINDS_MAX and 1 <= cells <= limits.CELLS_MAX
-    ):
+    (
+        head, terms, keys, offsets, blob, columns, complete, gone, privates, events, handed,
+    ) = item  # fmt: skip
+    shard, epoch, tick, step, base = (whole(number) for number in head)
+    tree_version, dilation, kinds, cells = (whole(number) for number in terms)
+    if shard > SHARD_MAX or not (1 <= kinds <= limits.KINDS_MAX and 1 <= cells <= limits.CELLS_MAX):
         raise ValueError("a head out of bounds")
     _check_index(keys, offsets, blob)
+    _check_gone(gone, typed(complete, bool), base)
     return Frame(
         shard=shard,
         epoch=epoch,
@@ -244,46 +175,18 @@ def _decode(item: Any) -> Frame:
         offsets=offsets,
         blob=blob,
         sessions=_columns(columns),
-        privates=[(_whole(a, _ID_MAX), _typed(b, bytes)) for a, b in privates],
-        events=[
-            FrameEvent(
-                _whole(kind, limits.EVENT_KINDS_MAX - 1),
-                _typed(values, bytes),
-                Scope(_whole(scope)),
-                _whole(target, _ID_MAX),
-                _whole(tick),
-                _whole(shard, _SHARD_MAX),
-                _typed(repeated, bool),
-            )
-            for kind, values, scope, target, tick, shard, repeated in events
-        ],
-        scores=None
-        if scores is None
-        else [(_whole(a, _ID_MAX), _typed(b, str), _typed(c, int)) for a, b, c in scores],
-        handed=[(_whole(a, _ID_MAX), _whole(b, _SHARD_MAX)) for a, b in handed],
+        complete=complete,
+        gone=gone,
+        privates=[(whole(a, ID_MAX), typed(b, bytes)) for a, b in privates],
+        events=read_events(events),
+        handed=[(whole(a, ID_MAX), whole(b, SHARD_MAX)) for a, b in handed],
         kinds=kinds,
         cells=cells,
     )
 
 
-_ID_MAX: Final = (1 << 64) - 1
-_SHARD_MAX: Final = (1 << 32) - 1
-
-
-def _whole(item: Any, most: int = limits.TICK_MAX) -> int:
-    if type(item) is not int or not 0 <= item <= most:
-        raise ValueError(f"not a whole number up to {most}")
-    return item
-
-
-def _typed(item: Any, kind: type) -> Any:
-    if type(item) is not kind:
-        raise ValueError(f"not a {kind.__name__}")
-    return item
-
-
 def _check_index(keys: Any, offsets: Any, blob: Any) -> None:
-    _typed(blob, bytes)
+    typed(blob, bytes)
     for column in (keys, offsets):
         if not isinstance(column, np.ndarray) or column.dtype != np.dtype("<u4"):
             raise ValueError("an index that is no column")
@@ -293,10 +196,22 @@ def _check_index(keys: Any, offsets: Any, blob: Any) -> None:
         raise ValueError("an index that runs backwards")
 
 
+def _check_gone(gone: Any, complete: bool, base: int) -> None:  # noqa: FBT001 - as it is named
+    if not isinstance(gone, np.ndarray) or gone.dtype != COLUMNS["session"]:
+        raise ValueError("sessions that are gone are no column")
+    if complete and len(gone):
+        raise ValueError("a listing of all sessions names some that are gone")
+    if not complete and not base:
+        raise ValueError("a listing of changes that stands on nothing")
+
+
 def _columns(items: Any) -> SessionColumns:
-    if len(items) != len(_COLUMNS):
+    if len(items) != len(COLUMNS):
         raise ValueError("session columns")
-    for item, dtype in zip(items, _COLUMNS.values(), strict=True):
+    for item, dtype in zip(items, COLUMNS.values(), strict=True):
         if not isinstance(item, np.ndarray) or item.dtype != dtype or len(item) != len(items[0]):
             raise ValueError("a session column")
-    return SessionColumns(*items)
+    columns = SessionColumns(*items)
+    if (columns.session[1:] <= columns.session[:-1]).any():
+        raise ValueError("sessions out of order")
+    return columns

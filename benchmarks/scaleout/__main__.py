@@ -9,7 +9,7 @@ outside over a window, as a share of one core.
 `busiest_ratio` is the CPU of the one process over that of the busiest of the four (the engine has a
 figure of its own), `sum_ratio` that of all five processes over the one.
 
-    python -m benchmarks.scaleout [--clients 1000] [--seconds 10] [--runs 3]
+    python -m benchmarks.scaleout [--clients 1000] [--seconds 10] [--warm 4] [--runs 3]
 
 Each run prints a JSON line, and the whole ends with one more, of medians. A run in which a client
 got fewer than 19.5 snapshots a second is told as not held.
@@ -40,20 +40,19 @@ from server.cluster.nats.settings import EngineSettings
 GAME: Final = "benchmarks.scaleout.world:game"
 SHARDS: Final = "2x1"
 HOMES: Final = {0: "a", 1: "b"}
-WARM_S: Final = 4.0
 JOIN_S: Final = 180.0
 PATIENCE_S: Final = 120.0
 
 Figures = dict[str, Any]
 
 
-def single(clients: int, seconds: float) -> Figures:
+def single(clients: int, seconds: float, warm_s: float) -> Figures:
     """The one process."""
     with Cluster.alone(GAME, SHARDS) as (server, port):
-        return _play({"single": server}, [port, port], clients, seconds)
+        return _play({"single": server}, [port, port], clients, seconds, warm_s)
 
 
-async def cluster(clients: int, seconds: float) -> Figures:
+async def cluster(clients: int, seconds: float, warm_s: float) -> Figures:
     """Five processes."""
     from benchmarks.scaleout.world import game  # noqa: PLC0415 - the environment is set by now
 
@@ -76,7 +75,7 @@ async def cluster(clients: int, seconds: float) -> Figures:
                 children[f"gateway {number}"] = child
                 ports.append(port)
             children["engine"] = processes.engine
-            found = await trio.to_thread.run_sync(_play, children, ports, clients, seconds)
+            found = await trio.to_thread.run_sync(_play, children, ports, clients, seconds, warm_s)
             nursery.cancel_scope.cancel()
     return found
 
@@ -88,7 +87,11 @@ def _check(children: Mapping[str, Child]) -> None:
 
 
 def _play(
-    children: Mapping[str, Child], ports: Sequence[int], clients: int, seconds: float
+    children: Mapping[str, Child],
+    ports: Sequence[int],
+    clients: int,
+    seconds: float,
+    warm_s: float,
 ) -> Figures:
     """Have bots play, half of them at each port, and read what that costs."""
     with ExitStack() as stack:
@@ -100,7 +103,7 @@ def _play(
             crowds.append(stack.enter_context(Child.running(argv, None)))
         for bots in crowds:
             bots.wait_ready(JOIN_S)
-        time.sleep(WARM_S)
+        time.sleep(warm_s)
         for bots in crowds:
             bots.tell("start")
         before, began = _cpu(children), time.monotonic()
@@ -115,6 +118,7 @@ def _play(
         "cpu": cpu,
         "busiest": max(workers),
         "sum": round(sum(cpu.values()), 3),
+        "live": sum(each["live"] for each in heard),
         "snapshots_per_client_s": snapshots,
         "bytes_per_client_s": statistics.mean(each["bytes_per_client_s"] for each in heard),
         "rss_mb": {name: round(child.rss_mb(), 1) for name, child in children.items()},
@@ -144,6 +148,7 @@ def _summary(ones: Sequence[Figures], manys: Sequence[Figures]) -> Figures:
         "us_per_client_s": {
             "single": round(one / clients * 1e6),
             "busiest": round(busiest / clients * 1e6),
+            "sum": round(together / clients * 1e6),
         },
         "busiest_ratio": round(one / busiest, 2),
         "sum_ratio": round(together / one, 2),
@@ -160,16 +165,18 @@ def main() -> None:
     )
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each window")
+    parser.add_argument("--warm", type=float, default=4.0, help="seconds before each window")
     parser.add_argument("--runs", type=int, default=3, help="of each, in turn")
     options = parser.parse_args()
     os.environ[ROAMERS] = str(options.clients)
+    figures = options.clients, options.seconds, options.warm
     ones: list[Figures] = []
     manys: list[Figures] = []
     try:
         for _ in range(options.runs):
-            ones.append(single(options.clients, options.seconds))
+            ones.append(single(*figures))
             print(json.dumps({"setup": "single", **ones[-1]}), flush=True)
-            manys.append(trio.run(cluster, options.clients, options.seconds))
+            manys.append(trio.run(cluster, *figures))
             print(json.dumps({"setup": "cluster", **manys[-1]}), flush=True)
     except (EngineMissingError, ChildFailedError) as error:
         sys.exit(str(error))

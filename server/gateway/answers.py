@@ -3,6 +3,9 @@
 Must not know: the bus, snapshots.
 """
 
+from collections.abc import Callable
+from typing import Any, Final
+
 from protocol.errors import CloseCode
 from server.gateway.detached import Detached
 from server.gateway.events import Waiting
@@ -12,6 +15,8 @@ from server.gateway.roster import Roster
 from server.gateway.sessions import Sessions
 from server.shard.mail import (
     Ended,
+    Found,
+    Item,
     Joined,
     Mail,
     MailError,
@@ -36,11 +41,19 @@ class Answers:
         detached: Detached,
         reminders: Reminders,
     ) -> None:
-        self._handshake = handshake
         self._roster = roster
         self._sessions = sessions
         self._detached = detached
         self._reminders = reminders
+        self._handlers: Final[dict[type[Item], Callable[[Any], None]]] = {
+            Joined: handshake.joined,
+            Resumed: handshake.resumed,
+            Refused: handshake.refused,
+            Found: sessions.found,
+            Superseded: self._superseded,
+            Reminded: self._reminded,
+            Ended: self._ended,
+        }
         self._reminded_times = 0
 
     def take(self, data: bytes) -> list[Resynced]:
@@ -51,21 +64,10 @@ class Answers:
             return []  # a broken sender; whatever it had to say is asked for again
         frames = []
         for item in mail.items:
-            match item:
-                case Joined():
-                    self._handshake.joined(item)
-                case Resumed():
-                    self._handshake.resumed(item)
-                case Refused():
-                    self._handshake.refused(item)
-                case Superseded():
-                    self._superseded(item)
-                case Reminded():
-                    self._reminded(item)
-                case Ended():
-                    self._ended(item)
-                case Resynced():
-                    frames.append(item)
+            if isinstance(item, Resynced):
+                frames.append(item)
+            else:
+                self._handlers.get(type(item), _ignore)(item)
         return frames
 
     def _superseded(self, item: Superseded) -> None:
@@ -91,3 +93,7 @@ class Answers:
             return
         self._sessions.stop(state)
         self._roster.close(state, CloseCode.KICKED, item.reason)
+
+
+def _ignore(_: Item) -> None:
+    """What shards do not write to gateways."""

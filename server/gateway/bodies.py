@@ -65,8 +65,9 @@ class Bodies:
             for shard, cells in interest.by_shard.items():
                 wanted.setdefault(shard, set()).update(cells if not held else set(cells) - known)
         for shard, fresh in wanted.items():
-            with suppress(NotNowError):
-                self._keyframes(self._feeds[shard], sorted(fresh))
+            if shard in self._feeds:
+                with suppress(NotNowError):
+                    self._keyframes(self._feeds[shard], sorted(fresh))
 
     def shared(self, interest: Interest) -> bytes:
         """The groups item for links that hold all of `interest` as of the previous baseline, if
@@ -111,15 +112,18 @@ class Bodies:
         return Body(self._assemble(groups), tuple(sorted(known - kept)))
 
     def prebuilt(self, plan: Plan, head: bytes) -> Prebuilt | None:
-        """Whole frames for the plan's interests, if every feed is chained and nobody strays."""
-        if not self.chained or self._fresh_strays or plan.everything:
+        """Whole frames for the plan's interests, if every feed is chained.
+
+        Those that see a stray are left to be made by themselves.
+        """
+        if not self.chained or plan.everything:
             return None
         heads = {
             (shard, frame.tick): self._group_head(frame)
             for shard, feed in self._feeds.items()
             for frame in feed.fresh
         }
-        return prebuild(plan, self._feeds, head, heads)
+        return prebuild(plan, self._feeds, head, heads, plan.apart_from(self._fresh_strays))
 
     # --- on time: slices of frames ---------------------------------------------------------------
 
@@ -131,8 +135,12 @@ class Bodies:
                 for frame in feed.fresh
             ]
         if not self._fresh_strays or interest.cell_set.isdisjoint(self._fresh_strays):
-            own = interest.by_shard.items()
-            return [self._cut(f, cells) for shard, cells in own for f in self._feeds[shard].fresh]
+            own = [
+                (self._feeds[shard], cells)
+                for shard, cells in interest.by_shard.items()
+                if shard in self._feeds  # else it is followed from the next poll on
+            ]
+            return [self._cut(f, cells) for feed, cells in own for f in feed.fresh]
         feeds = self._with_strays(interest, {s: f.strays.fresh for s, f in self._feeds.items()})
         return [self._cut(f, cells) for feed, cells in feeds for f in feed.fresh]
 

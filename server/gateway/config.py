@@ -35,7 +35,7 @@ class GatewayStatistics:
 
     `ended` counts links that are no more, `late` snapshots that were not sent because the link was
     behind, `dropped` links that were closed for their behaviour or silence, `gaps` frames that were
-    missed on the bus.
+    missed on the bus, `followed` the shards whose frames are taken.
     """
 
     clients: int
@@ -50,4 +50,5 @@ class GatewayStatistics:
     exceptions: int
     gaps: int
     detached: int
+    followed: int
     inputs: int

@@ -1,26 +1,30 @@
 """The gateway's core: synchronous, and without a clock of its own.
 
-It is told of links (`connect`), of what the bus brings (`frame`, `mail`) and of time (`poll` for
-what clients sent, `compose` once per tick), and reacts at these calls only. A link that misbehaves
-is closed with a reason; nothing that a client sends raises out of here.
+It is told of links (`connect`), of what the bus brings (`frame`, `bulletin`, `mail`) and of time
+(`poll` for what clients sent, `compose` once per tick), and reacts at these calls only. A link that
+misbehaves is closed with a reason; nothing that a client sends raises out of here.
 
 Must not know: the simulation, sockets, trio.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from math import inf
 from types import MappingProxyType
 from typing import Final
 
 from protocol.errors import CloseCode
-from protocol.messages import GeometryChange, Message, Ping, Welcome, encode
+from protocol.messages import Message, Ping, Welcome, encode
 from protocol.parts import PartTable
 from server.gateway import limits
 from server.gateway.answers import Answers
+from server.gateway.bulletins import Bulletins
 from server.gateway.config import GatewayConfig, GatewayStatistics
+from server.gateway.cuts import Cuts
 from server.gateway.departure import Departure
 from server.gateway.detached import Detached
 from server.gateway.fanout import FanOut, FanOutCounters
 from server.gateway.feeds import Feeds
+from server.gateway.following import Follow, Following
 from server.gateway.handshake import Handshake, Terms
 from server.gateway.intake import Intake
 from server.gateway.interest import Interests
@@ -29,6 +33,7 @@ from server.gateway.links import LinkState, Phase
 from server.gateway.news import News
 from server.gateway.ontime import OnTime
 from server.gateway.post import Post, Publish
+from server.gateway.pulse import Pulse
 from server.gateway.reminders import Reminders
 from server.gateway.roster import Roster
 from server.gateway.scores import ScoreBoard
@@ -47,7 +52,8 @@ SHOWN: Final = 8  # shards that are named when they are away
 class Gateway:
     """Holds the links of one gateway and joins them to the shards of one world.
 
-    `owners` are the tables of those shards that live in this process.
+    `owners` are the tables of those shards that live in this process. With `follow` the frames of
+    few shards are wanted, and it is called with those whenever they are others; else those of all.
     """
 
     def __init__(
@@ -55,13 +61,15 @@ class Gateway:
         config: GatewayConfig,
         publish: Publish,
         owners: Mapping[int, PartTable] = NO_OWNERS,
+        *,
+        follow: Follow | None = None,
     ) -> None:
         geometry = config.geometry
         self._config = config
-        self._partition = Partition.of(geometry)
-        self._coming: list[Partition] = []
         self._post = Post(publish, config.world, config.name)
-        self._feeds = Feeds(config.schema, geometry, self._post, owners)
+        self._pulse = Pulse(geometry.shards)
+        self._bulletins = Bulletins(config.schema, self._pulse)
+        self._feeds = Feeds(config.schema, geometry, self._pulse, self._post, owners)
         self._interests = Interests(geometry, config.schema.rings)
         self._sessions = Sessions(self._interests, self._post)
         self._detached = Detached()
@@ -81,13 +89,33 @@ class Gateway:
         )
         terms = Terms(world=config.world, shards=geometry.shards, reveal=config.reveal)
         self._handshake = Handshake(
-            terms, self._post, config.tokens, self._roster, self._feeds.whole_for
+            terms, self._post, config.tokens, self._roster, self._pulse.whole_for
         )
         self._intake = Intake(
             config.schema, self._roster, self._handshake, self._sessions, self._post
         )
         self._answers = Answers(
             self._handshake, self._roster, self._sessions, self._detached, self._reminders
+        )
+        self._following = Following(
+            geometry.shards,
+            self._feeds,
+            self._bulletins,
+            self._sessions,
+            self._interests,
+            self._detached,
+            follow,
+        )
+        self._cuts = Cuts(
+            Partition.of(geometry),
+            self._feeds,
+            self._following,
+            self._handshake,
+            self._interests,
+            self._on_time,
+            self._pulse,
+            self._reminders,
+            self._roster,
         )
         self._scores = ScoreBoard()
         self._news = News()
@@ -96,6 +124,7 @@ class Gateway:
         self._clock = AwakeClock()
         self._waiting: list[tuple[Callable[[bytes, float], None], bytes]] | None = None
         self._departure: Departure | None = None
+        self._seek_at = -inf
 
     # --- what comes in ---------------------------------------------------------------------------
 
@@ -112,8 +141,19 @@ class Gateway:
         if frame is not None:
             self._sessions.take(frame)
             self._news.add(frame, self._config.schema, self._roster.awake_at)
-            if frame.scores is not None:
-                self._scores.put(frame.shard, frame.scores)
+            for session, heir in frame.handed:
+                self._detached.handed(session, heir)
+
+    def bulletin(self, data: bytes, now: float) -> None:
+        """Take from the bus what a shard tells everybody. Damaged ones are dropped."""
+        if self._waiting is not None:
+            self._waiting.append((self.bulletin, data))
+            return
+        bulletin = self._bulletins.take(data, now)
+        if bulletin is not None:
+            self._news.add(bulletin, self._config.schema, self._roster.awake_at)
+            if bulletin.scores is not None:
+                self._scores.put(bulletin.shard, bulletin.scores)
 
     def mail(self, data: bytes, now: float) -> None:
         """Take a mail of a shard to this gateway from the bus."""
@@ -129,11 +169,26 @@ class Gateway:
         self._poll_links(now)
         self._handshake.tick(now)
         for shard, fact in self._detached.due(self._sessions.owner, now):
-            self._post.add(shard, fact)
-        for shard, question in self._reminders.due(now, self._roster.awake_at):
-            self._post.add(shard, question)
+            if shard is None:
+                self._post.ask_all(fact)
+            else:
+                self._post.add(shard, fact)
+        for owner, question in self._reminders.due(now, self._roster.awake_at):
+            self._post.add(owner, question)
+        self._seek(now)
+        self._pulse.beat(now)
+        if self._waiting is None:  # else it is composed from what is followed
+            self._cuts.foresee(now)
+            self._following.settle(now)
         self._feeds.mend(now)
-        self._post.flush(self._partition.shards, now)
+        self._post.flush(self._feeds.by_shard, now)
+
+    def _seek(self, now: float) -> None:
+        """Look for sessions of which no frame says where they are."""
+        if self._following.selects and now - self._seek_at >= limits.SEEK_AFTER_S:
+            self._seek_at = now
+            for question in self._sessions.astray(now):
+                self._post.ask_all(question)
 
     def _poll_links(self, now: float) -> None:
         roster, receive = self._roster, self._intake.receive
@@ -147,37 +202,14 @@ class Gateway:
         for state in roster.take_overdue(now):
             roster.drop(state, CloseCode.HELLO_TIMEOUT, "no hello")
 
-    # --- a world that is cut anew ----------------------------------------------------------------
-
     def cut_anew(self, partition: Partition) -> None:
         """Take up a partition before the snapshots of the first tick for which it holds."""
-        self._coming.append(partition)
-
-    def _cut_anew(self, tick: int) -> None:
-        due = [each for each in self._coming if each.since <= tick]
-        for partition in sorted(due, key=lambda each: each.age):
-            self._coming.remove(partition)
-            if partition.age > self._partition.age:
-                self._take_up(partition)
-
-    def _take_up(self, partition: Partition) -> None:
-        before, self._partition = self._partition, partition
-        self._feeds.cut_anew(partition)
-        self._reminders.cut_anew(partition.shards)
-        if partition.geometry.version == before.geometry.version:
-            return
-        self._interests.cut_anew(partition.geometry)
-        self._on_time.cut_anew()
-        self._handshake.cut_anew(partition.geometry.shards)
-        told = whole_frame(encode(GeometryChange(partition.geometry.to_data())))
-        for state in self._roster.all():
-            if state.phase is Phase.PLAYING:
-                self._roster.push(state, told)
+        self._cuts.announce(partition)
 
     # --- what goes out ---------------------------------------------------------------------------
 
     def awaits_frames(self, tick: int) -> bool:
-        """Whether a shard that runs at `tick` has not been heard of since."""
+        """Whether a shard that is followed, and runs at `tick`, has not been heard of since."""
         return any(feed.runs(tick) and feed.tick < tick for feed in self._feeds.awaited)
 
     def compose(self, tick: int, now: float) -> None:
@@ -195,7 +227,7 @@ class Gateway:
         if tick <= self._on_time.baseline.tick:
             return
         awake = self._roster.awake_at = self._clock.advance(now)
-        self._cut_anew(tick)
+        self._cuts.hold(tick, now)
         self._address_news()
         fan_out = FanOut(
             tick,
@@ -237,6 +269,7 @@ class Gateway:
         waiting, self._waiting = self._waiting or [], None
         for take, data in waiting:
             take(data, now)
+        self._following.settle(now)
 
     def _look_after(self, state: LinkState, ping: bytes, awake: float) -> None:
         """Every two seconds: whether the link is alive, and how far away."""
@@ -267,7 +300,7 @@ class Gateway:
             tick=self._on_time.baseline.tick,
             entity=playing.entity if playing else 0,
             schema=config.schema.data,
-            geometry=self._partition.geometry.to_data(),
+            geometry=self._cuts.present.geometry.to_data(),
             observer=state.observer,
             conditions=config.conditions,
         )
@@ -284,10 +317,10 @@ class Gateway:
             return "draining"
         if self._roster.full:
             return "full"
-        away = self._feeds.away(now)
+        away = self._pulse.away(now)
         if away:
             shown = ", ".join(str(shard) for shard in away[:SHOWN])
-            return f"{len(away)} of {len(self._feeds.awaited)} shards are away: {shown}"
+            return f"{len(away)} of {len(self._pulse.awaited)} shards are away: {shown}"
         return None
 
     def drain(self) -> None:
@@ -325,5 +358,6 @@ class Gateway:
             exceptions=fan_out.exceptions,
             gaps=self._feeds.gaps,
             detached=len(self._detached),
+            followed=len(self._feeds.by_shard),
             inputs=self._intake.inputs,
         )

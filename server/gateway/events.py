@@ -32,8 +32,9 @@ _HEAD_BYTES = 16  # about what a message has besides its events, its frame's hea
 class Waiting:
     """One event that waits: where and when it happened, and until when it may be told.
 
-    `frame` is the tick of the frame that told it, negative for an answer. What several
-    told is never put into one message: an event that is told again would look like its own twin.
+    `frame` is the tick of the frame that told it, a negative number for an answer or a bulletin.
+    What several told is never put into one message: an event that is told again would look like its
+    own twin.
     """
 
     tick: int

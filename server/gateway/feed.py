@@ -14,7 +14,7 @@ from enum import Enum, auto
 
 from protocol.apply import Report
 from protocol.errors import RemoteProtocolError
-from protocol.frame import Frame
+from protocol.frame import Frame, Scope
 from protocol.geometry import Geometry
 from protocol.limits import RETAINED_TICKS
 from protocol.parts import PartTable
@@ -48,8 +48,8 @@ class Feed:
 
     `fresh` are the frames since the last snapshots. While `chained` they stand on one another from
     there on; otherwise a link needs an update from the copy. `damaged`: the copy is not what the
-    shard has (a CRC says so) and the shard must be asked for all of it. Links may have missed what
-    happened in the shard since `told_tick`; None: since its first frame.
+    shard has (a CRC says so) and the shard must be asked for all of it. Links may have
+    missed what happened in the shard since tick `known`; None: nothing, until its first frame.
     """
 
     def __init__(
@@ -58,7 +58,8 @@ class Feed:
         geometry: Geometry,
         shard: int,
         owners: PartTable | None = None,
-        told_tick: int | None = None,
+        *,
+        known: int | None = None,
     ) -> None:
         self.shard = shard
         self.newest: Frame | None = None
@@ -71,7 +72,8 @@ class Feed:
         self._backlog: deque[Frame] = deque()
         self._backlog_bytes = 0
         self._whole_since = 0
-        self._told_tick = told_tick
+        self._known = known
+        self._told_tick: int | None = None
         self._steps: deque[tuple[int, int]] = deque(maxlen=STEPS_REMEMBERED)
 
     @property
@@ -132,15 +134,20 @@ class Feed:
     def _pass_over_events(self, frame: Frame) -> None:
         """Durable events are told in the order of their ticks, so the newest says which are known.
 
-        Whoever holds nothing yet has no link that may have missed any.
+        Whoever holds nothing yet has no link that may have missed any, unless the gateway has been
+        there before. Then players may have, who came from elsewhere: clients tell what they heard.
         """
-        if self._told_tick is None:
-            self._told_tick = frame.tick
-        if frame.events:
-            told = self._told_tick
-            frame.events = [e for e in frame.events if not (e.repeated and e.tick <= told)]
-            ticks = [e.tick for e in frame.events if e.shard == self.shard]
-            self._told_tick = max([told, *ticks])
+        told, came = self._told_tick, False
+        if told is None:
+            came = self._known is not None
+            told = frame.tick if self._known is None else self._known
+        frame.events = [
+            e
+            for e in frame.events
+            if not e.repeated or e.tick > told or (came and e.scope is Scope.ENTITY)
+        ]
+        ticks = [e.tick for e in frame.events if e.shard == self.shard]
+        self._told_tick = max([told, *ticks])
 
     def _judge(self, frame: Frame) -> Taken:
         newest = self.newest

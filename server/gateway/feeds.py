@@ -1,10 +1,9 @@
-"""All shards' feeds, and asking for what was missed on the bus.
+"""The feeds of the shards that are followed, and asking for what was missed on the bus.
 
 Must not know: links, interest.
 """
 
 from collections.abc import Mapping
-from math import inf
 
 from protocol.errors import ProtocolError
 from protocol.frame import Frame
@@ -14,48 +13,64 @@ from protocol.schema import Schema
 from server.gateway import limits
 from server.gateway.feed import Feed, Taken
 from server.gateway.post import Post
+from server.gateway.pulse import Pulse
 from server.shard.mail import Resync
-from server.shard.space import Partition
 
 __all__ = ["Feeds"]
 
 
 class Feeds:
-    """One feed for each shard of the world; frames of others are dropped.
+    """One feed for each shard that is followed; frames of others are dropped.
 
-    `awaited` are those of which a frame comes at every tick.
+    Those of the shards in `owners` have the shards' own tables. `awaited` are those of which a
+    frame comes at every tick: a shard without a rectangle may rest.
     """
 
     def __init__(
         self,
         schema: Schema,
         geometry: Geometry,
+        pulse: Pulse,
         post: Post,
         owners: Mapping[int, PartTable],
     ) -> None:
         self.by_shard: dict[int, Feed] = {}
+        self.awaited: list[Feed] = []
         self.gaps = 0
         self.damaged = 0
         self._schema = schema
+        self._geometry = geometry
+        self._pulse = pulse
         self._post = post
-        self._asked_at: dict[int, float] = {}
-        self._heard_at: dict[int, float] = {}
-        self._partial_at = -inf
         self._owners = owners
-        self._began: int | None = None  # the first tick of which anything was heard
-        self.cut_anew(Partition.of(geometry))
+        self._asked_at: dict[int, float] = {}
 
-    def cut_anew(self, partition: Partition) -> None:
-        """The world is cut so from now on. Shards without a rectangle are heard, not awaited."""
-        self._geometry = geometry = partition.geometry
-        for shard in partition.shards:
-            if shard not in self.by_shard:
-                table = self._owners.get(shard)
-                # Of a shard that is new in the world, links may have missed all that ever was.
-                self.by_shard[shard] = Feed(self._schema, geometry, shard, table, self._began)
+    def cut_anew(self, geometry: Geometry) -> None:
+        """Shards have other cells from now on."""
+        self._geometry = geometry
         for feed in self.by_shard.values():
             feed.strays.cut_anew(geometry, feed.tick)
-        self.awaited = [self.by_shard[shard] for shard in geometry.shards]
+        self._await()
+
+    def begin(self, shard: int, known: int | None = None) -> None:
+        """Take a shard's frames. Links may have missed what it told since `known`, if given."""
+        owners = self._owners.get(shard)
+        self.by_shard[shard] = Feed(self._schema, self._geometry, shard, owners, known=known)
+        self._await()
+
+    def ask_all_of(self, shard: int, now: float) -> None:
+        """Ask a shard for everything."""
+        self._asked_at.pop(shard, None)
+        self._ask(self.by_shard[shard], 0, now)
+
+    def end(self, shard: int) -> None:
+        """Take a shard's frames no more, and forget what it has."""
+        self.by_shard.pop(shard, None)
+        self._await()
+
+    def _await(self) -> None:
+        settled = frozenset(self._geometry.shards)
+        self.awaited = [feed for shard, feed in self.by_shard.items() if shard in settled]
 
     def take(self, data: bytes, now: float) -> Frame | None:
         """The frame in `data` if it goes on from what is held, None otherwise."""
@@ -64,12 +79,13 @@ class Feeds:
         except ProtocolError:
             self.damaged += 1
             return None
-        feed = self.by_shard.get(frame.shard)
-        if feed is None or not self._fits(frame):
+        if frame.shard not in self._pulse or not self._fits(frame):
             self.damaged += 1
             return None
-        self._heard_at[frame.shard] = now
-        self._began = frame.tick if self._began is None else self._began
+        self._pulse.heard(frame.shard, now)
+        feed = self.by_shard.get(frame.shard)
+        if feed is None:
+            return None  # it is followed no more
         match feed.take(frame):
             case Taken.OLD:
                 return None
@@ -89,7 +105,7 @@ class Feeds:
     @property
     def newest_tick(self) -> int:
         """The newest tick that any shard has published."""
-        return max(feed.tick for feed in self.by_shard.values())
+        return max((feed.tick for feed in self.by_shard.values()), default=0)
 
     def _fits(self, frame: Frame) -> bool:
         """Whether a frame is of this very world; one of another version of it is not."""
@@ -99,20 +115,8 @@ class Feeds:
             and all(event.kind < len(self._schema.events) for event in frame.events)
         )
 
-    def whole_for(self, now: float) -> float:
-        """Since how many seconds every shard has been heard of all along."""
-        return now - self._partial_at
-
-    def away(self, now: float) -> list[int]:
-        """The shards that have not been heard of for longer than a takeover takes."""
-        oldest = now - limits.WORLD_AWAY_S
-        return [f.shard for f in self.awaited if self._heard_at.get(f.shard, -inf) < oldest]
-
     def mend(self, now: float) -> None:
-        """Ask for what turned out to be damaged, and note who is silent."""
-        oldest = now - limits.SHARD_SILENT_S
-        if any(self._heard_at.get(feed.shard, -inf) < oldest for feed in self.awaited):
-            self._partial_at = now
+        """Ask for what turned out to be damaged."""
         for feed in self.by_shard.values():
             if feed.damaged:
                 self._ask(feed, 0, now)

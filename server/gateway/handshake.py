@@ -31,7 +31,7 @@ class Doorkeeper(Protocol):
     def expect(self, state: LinkState, playing: Playing) -> None:
         """Note what frames say of `playing`; it may come before the answer."""
 
-    def unclaimed(self, session: int, generation: int) -> None:
+    def unclaimed(self, session: int, generation: int, shard: int) -> None:
         """A shard gave a session a link that is gone by now."""
 
     def admit(self, state: LinkState, token: Token | None, playing: Playing | None) -> None:
@@ -166,11 +166,13 @@ class Handshake:
         """A shard took the session."""
         asking = self._joins.get(answer.session)
         if asking is None or asking.state.phase is Phase.CLOSED:
-            self._door.unclaimed(answer.session, answer.generation)
+            self._door.unclaimed(answer.session, answer.generation, answer.shard)
             return
         playing = asking.state.session
         if playing is not None:
             playing.generation = answer.generation
+            if not playing.entity or answer.hop > playing.hop:  # no frame has told of it yet
+                playing.owner = playing.route = answer.shard
             playing.entity = playing.entity or answer.entity
         self._finish(asking, playing)
 
@@ -182,7 +184,7 @@ class Handshake:
             or asking.token.session != answer.session
             or asking.state.phase is Phase.CLOSED
         ):
-            self._door.unclaimed(answer.session, answer.generation)
+            self._door.unclaimed(answer.session, answer.generation, answer.shard)
             return
         asking.state.tell_applied(answer.applied, 0)  # less than the client knows if it was lost
         playing = Playing(

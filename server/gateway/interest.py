@@ -7,16 +7,51 @@ interest is everything.
 Must not know: links, frames.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Final
 
 import attrs
+import numpy as np
 
 from protocol.frame import Runs, runs_of
 from protocol.geometry import Geometry
 from server.gateway import limits
 
-__all__ = ["Interest", "Interests"]
+__all__ = ["Demand", "Interest", "Interests"]
+
+_AROUND: Final = np.array((-1, 0, 1))  # a cell's own row or column, and the next ones
+
+
+class Demand:
+    """The shards into which interests reach that links receive.
+
+    It goes by several `geometries` while shards take up a cut sooner or later than others.
+    """
+
+    def __init__(self, geometry: Geometry) -> None:
+        self.geometries: tuple[Geometry, ...] = (geometry,)
+        self._interests: Counter[int] = Counter()
+
+    @property
+    def shards(self) -> frozenset[int]:
+        """Those of which there is at least one."""
+        return frozenset(self._interests)
+
+    def add(self, interest: "Interest") -> None:
+        """An interest has its first link."""
+        if interest.reach is None:
+            near = (_shards_near(geometry, interest.cells) for geometry in self.geometries)
+            interest.reach = frozenset().union(*near)
+        self._interests.update(interest.reach)
+
+    def remove(self, interest: "Interest") -> None:
+        """It has lost its last one."""
+        for shard in interest.reach or ():
+            self._interests[shard] -= 1
+            if not self._interests[shard]:
+                del self._interests[shard]
 
 
 @attrs.define(eq=False)
@@ -24,17 +59,32 @@ class Interest:
     """Some cells, ascending, and how the shards' rectangles divide them: as cells and as `runs`.
 
     Compared by identity: `Interests` makes one object for each set. `links` counts those that
-    receive it. `rings` are the cells that are told of more seldom: at every 2nd or 4th step, as
-    1 or 2.
+    receive it. `reach` are the shards that may show something in it, or will when it moves a
+    little: those of its cells and of the cells next to them; None: to be worked out. `rings` are
+    the cells that are told of more seldom: at every 2nd or 4th step, as 1 or 2.
     """
 
     cells: tuple[int, ...]
     cell_set: frozenset[int]
     by_shard: Mapping[int, tuple[int, ...]]
     runs: Mapping[int, Runs]
+    demand: Demand
     everything: bool = False
     links: int = 0
+    reach: frozenset[int] | None = None
     rings: Mapping[int, int] = MappingProxyType({})
+
+    def enter(self) -> None:
+        """One link more receives it."""
+        self.links += 1
+        if self.links == 1:
+            self.demand.add(self)
+
+    def leave(self) -> None:
+        """One link less."""
+        self.links -= 1
+        if not self.links:
+            self.demand.remove(self)
 
 
 class Interests:
@@ -44,6 +94,7 @@ class Interests:
         self._geometry = geometry
         self._rings = tuple(rings)
         self._known: dict[tuple[int, int], Interest] = {}
+        self.demand = Demand(geometry)
         self.everything = self._make(tuple(range(geometry.cells)), everything=True)
 
     def at(self, centre: int, radius_class: int) -> Interest:
@@ -82,14 +133,38 @@ class Interests:
         Whatever is kept of how an interest is divided is void.
         """
         self._geometry = geometry
-        for interest in (self.everything, *self._known.values()):
+        for interest in self._all():
             interest.by_shard, interest.runs = self._divided(interest.cells)
+
+    def reach_by(self, geometries: tuple[Geometry, ...]) -> None:
+        """Shards may show something where any of these says that they own cells."""
+        if geometries == self.demand.geometries:
+            return
+        received = [interest for interest in self._all() if interest.links]
+        for interest in received:
+            self.demand.remove(interest)
+        for interest in self._all():
+            interest.reach = None
+        self.demand.geometries = geometries
+        for interest in received:
+            self.demand.add(interest)
+
+    def sees(self, cells: frozenset[int]) -> bool:
+        """Whether a link receives any of `cells`."""
+        return bool(cells) and any(
+            interest.links and not interest.cell_set.isdisjoint(cells) for interest in self._all()
+        )
 
     def __len__(self) -> int:
         return len(self._known)
 
+    def _all(self) -> Iterator[Interest]:
+        yield self.everything
+        yield from self._known.values()
+
     def _make(self, cells: tuple[int, ...], *, everything: bool = False) -> Interest:
-        return Interest(cells, frozenset(cells), *self._divided(cells), everything)
+        by_shard, runs = self._divided(cells)
+        return Interest(cells, frozenset(cells), by_shard, runs, self.demand, everything)
 
     def _divided(
         self, cells: tuple[int, ...]
@@ -113,3 +188,12 @@ class Interests:
 
     def _forget_unused(self) -> None:
         self._known = {key: interest for key, interest in self._known.items() if interest.links}
+
+
+def _shards_near(geometry: Geometry, cells: Sequence[int]) -> tuple[int, ...]:
+    """The shards of `cells` and of all cells next to them."""
+    rows, columns = np.divmod(np.array(cells, np.int64), geometry.columns)
+    ys = np.clip(rows[:, None] + _AROUND, 0, geometry.rows - 1)
+    xs = np.clip(columns[:, None] + _AROUND, 0, geometry.columns - 1)
+    around = ys[:, :, None] * geometry.columns + xs[:, None, :]
+    return tuple(np.unique(geometry.owners[around]).tolist())

@@ -55,10 +55,15 @@ BACKLOG_FRAMES: Final = 4
 BACKLOG_BYTES: Final = 4 * 1024 * 1024
 RESYNC_AGAIN_S: Final = 0.25  # how often a shard is asked again for what a missed frame held
 FRAMES_BUFFERED: Final = 256  # bus messages waiting for the gateway; the oldest are dropped
+BULLETINS_BUFFERED: Final = 4096  # the same for bulletins, which come from every shard
 MAIL_BUFFERED: Final = 4096  # mails waiting for the gateway; the oldest are dropped
-SHARD_SILENT_S: Final = 1.0  # a shard that publishes nothing for so long may be changing its owner
+BULLETIN_S: Final = 1.0  # every shard says so often at least that it lives
+SHARD_SILENT_S: Final = 2.5  # a shard that publishes nothing for so long may be changing its owner
 WORLD_AWAY_S: Final = 6.0  # the same for longer than a takeover may take: the gateway is not ready
-HEARTBEAT_S: Final = 0.5  # every shard hears from the gateway this often
+HEARTBEAT_S: Final = 0.5  # every shard that is followed hears from the gateway this often
+UNFOLLOW_AFTER_S: Final = 5.0  # a shard that is not needed for so long is followed no more
+CUT_SETTLES_S: Final = 30.0  # so long after a cut shards count as showing who is where they were
+SEEK_AFTER_S: Final = 1.0  # all shards are asked for a session that no followed one has so long
 
 # --- memory --------------------------------------------------------------------------------------
 INTERESTS_KEPT: Final = 8192  # memoised interests; at more, those without a link are forgotten
@@ -75,6 +80,8 @@ if SILENCE_S <= ROUND_TRIP_S_MAX + LATE_S:
     raise AssertionError("a link must be able to be late before it is dropped")
 if HEARTBEAT_S * 2 > shard_limits.GATEWAY_SILENCE_TICKS / 60:
     raise AssertionError("a shard at 60 Hz must not take a gateway that beats for a silent one")
+if SHARD_SILENT_S < 2 * BULLETIN_S or SHARD_SILENT_S >= RESUME_S:
+    raise AssertionError("a shard is silent when two bulletins are missing, and before who asks it")
 if WORLD_AWAY_S < SHARD_SILENT_S:
     raise AssertionError("a gateway must not be given up before its shards are")
 if shard_limits.EVENTS_REMEMBERED + EVENTS_CAUGHT_UP > EVENTS_LASTING:

@@ -9,7 +9,8 @@ from math import inf
 
 import attrs
 
-from protocol.frame import Frame, Scope
+from protocol.frame import Frame
+from protocol.news import Bulletin, Scope
 from protocol.schema import Schema
 from server.gateway import limits
 from server.gateway.events import Waiting
@@ -37,13 +38,14 @@ class News:
     def __bool__(self) -> bool:
         return self._count > 0
 
-    def add(self, frame: Frame, schema: Schema, now: float) -> None:
-        """Take the events of `frame`."""
-        for event in frame.events:
+    def add(self, source: Frame | Bulletin, schema: Schema, now: float) -> None:
+        """Take the events of a frame or a bulletin."""
+        told_by = source.tick if isinstance(source, Frame) else -source.tick << 32  # as no answer
+        for event in source.events:
             lasting = event.scope is Scope.ENTITY or schema.events[event.kind].durable
             expires_at = inf if lasting else now + limits.EVENT_S
-            at = (event.tick, event.shard) if event.tick else (frame.tick, frame.shard)
-            waiting = Waiting(*at, event.values, expires_at, frame.tick)
+            at = (event.tick, event.shard) if event.tick else (source.tick, source.shard)
+            waiting = Waiting(*at, event.values, expires_at, told_by)
             self._count += 1
             if event.scope is Scope.ENTITY:
                 self.addressed.setdefault(event.target, []).append((self._count, waiting))

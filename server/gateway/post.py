@@ -36,8 +36,8 @@ class Post:
         for shard in shards:
             if now - self._heard_at.get(shard, -limits.HEARTBEAT_S) >= limits.HEARTBEAT_S:
                 self._batches.setdefault(shard, [])
-        for shard, items in self._batches.items():
+        batches, self._batches = self._batches, {}  # what answers at once may add to them
+        for shard, items in batches.items():
             mail = Mail(self._sender, tuple(items))
             self._publish(inbox_subject(self._world, shard), mail.encode())
             self._heard_at[shard] = now
-        self._batches.clear()

@@ -53,6 +53,12 @@ class Plan:
             self._cuts[shard] = _Cut(reach, runs, len(self.interests)) if reach else None
         return self._cuts[shard]
 
+    def apart_from(self, cells: frozenset[int]) -> npt.NDArray[np.bool_]:
+        """Which of the interests have none of `cells`."""
+        if not cells:
+            return np.ones(len(self.interests), np.bool_)
+        return np.array([each.cell_set.isdisjoint(cells) for each in self.interests], np.bool_)
+
 
 class _Cut:
     """`places` of those interests (None: all), and their runs, one interest after the other."""
@@ -105,15 +111,17 @@ def prebuild(
     feeds: Mapping[int, Feed],
     head: bytes,
     group_heads: Mapping[tuple[int, int], bytes],
+    which: npt.NDArray[np.bool_],
 ) -> Prebuilt:
-    """The frames of the plan's interests that begin with `head`, of chained feeds.
+    """The frames that begin with `head` of those interests in the plan that `which` says, of
+    chained feeds.
 
     `group_heads` has, by shard and tick, what stands in a group before its updates.
     """
     count = len(plan.interests)
     groups = np.zeros(count, np.int64)
     sizes = np.zeros(count, np.int64)
-    fits = np.ones(count, np.bool_)
+    fits = which.copy()
     body = Sheet(count)
     for shard, feed in feeds.items():
         cut = plan.cut(shard)

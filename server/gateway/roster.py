@@ -157,11 +157,11 @@ class Roster:
         """Note what frames say of `playing`; it may come before the answer."""
         self._sessions.start(state, playing)
 
-    def unclaimed(self, session: int, generation: int) -> None:
-        """A shard gave `session` a link that is gone by now: tell it so."""
+    def unclaimed(self, session: int, generation: int, shard: int) -> None:
+        """`shard` gave `session` a link that is gone by now: tell it so."""
         state = self._sessions.link_of(session)
         if state is None or state.session is None or state.session.generation != generation:
-            self._detached.add(Detach(session, generation))
+            self._detached.add(Detach(session, generation), (shard,))
 
     def admit(self, state: LinkState, token: Token | None, playing: Playing | None) -> None:
         """Welcome the link, as the player of a session or as an observer."""
@@ -252,4 +252,5 @@ class Roster:
         if playing is not None and self._sessions.link_of(playing.session) is state:
             self._sessions.stop(state)
             fact = Leave if leave or joining else Detach
-            self._detached.add(fact(playing.session, playing.generation))
+            lost = fact(playing.session, playing.generation)
+            self._detached.add(lost, (playing.owner, playing.route))

@@ -27,11 +27,10 @@ import trio
 
 from protocol.errors import CloseCode
 from protocol.parts import PartTable
-from server.cluster.seams import Bus, Subscription
-from server.gateway import limits
+from server.cluster.seams import Bus
 from server.gateway.core import NO_OWNERS, Gateway, GatewayConfig, GatewayStatistics
+from server.gateway.hearing import Hearing
 from server.net.link import Link
-from server.shard.mail import frame_subject, gateway_subject
 from server.shard.schedule import Schedule
 from server.shard.space import Partition
 
@@ -80,16 +79,13 @@ class RunningGateway:
         gateway: Gateway,
         entrance: Entrance,
         schedule: Schedule,
-        *,
-        frames: Subscription,
-        mail: Subscription,
+        hearing: Hearing,
     ) -> None:
         self.composed_s = 0.0
         self._gateway = gateway
         self._entrance = entrance
         self._schedule = schedule
-        self._frames = frames
-        self._mail = mail
+        self._hearing = hearing
         self._polled_at = -inf
         self._leaving = False
         self._news = trio.Event()
@@ -159,16 +155,19 @@ class RunningGateway:
         """Wait until `shut_down` is done."""
         await self._stopped.wait()
 
-    async def take_frames(self) -> None:
-        """Hand over frames as they come."""
-        async for message in self._frames:
-            self._gateway.frame(message.data, trio.current_time())
+    async def hear(self) -> None:
+        """Hand over what the bus brings, as it comes."""
+        gateway = self._gateway
+
+        def frame(data: bytes) -> None:
+            gateway.frame(data, trio.current_time())
             self._news.set()
 
-    async def take_mail(self) -> None:
-        """Hand over shards' answers as they come."""
-        async for message in self._mail:
-            self._gateway.mail(message.data, trio.current_time())
+        await self._hearing.run(
+            frame=frame,
+            bulletin=lambda data: gateway.bulletin(data, trio.current_time()),
+            mail=lambda data: gateway.mail(data, trio.current_time()),
+        )
 
     async def compose(self) -> None:
         """Poll and compose at every slot of the schedule."""
@@ -180,7 +179,8 @@ class RunningGateway:
             await self._poll_at(begins - POLL_AHEAD_S)
             with trio.move_on_at(begins + COMPOSE_WAIT_S):
                 await self._wait_frames(tick)
-            self._take_waiting()
+            # Shards of this very process may have kept the others from running until it was time.
+            self._hearing.take_nowait()
             steps = self._gateway.compose_steps(tick, trio.current_time())
             middle, ahead = begins + 0.5 / schedule.hz, begins + 1 / schedule.hz - POLL_AHEAD_S
             while self._compose_some(steps):
@@ -208,16 +208,6 @@ class RunningGateway:
         self.composed_s += perf_counter() - began
         return more
 
-    def _take_waiting(self) -> None:
-        """Hand over what is there already: shards of this very process may have kept the other
-        tasks from running until the time was up.
-        """
-        now = trio.current_time()
-        for message in self._frames.take_nowait():
-            self._gateway.frame(message.data, now)
-        for message in self._mail.take_nowait():
-            self._gateway.mail(message.data, now)
-
     async def _wait_frames(self, tick: int) -> None:
         while self._gateway.awaits_frames(tick):
             self._news = trio.Event()
@@ -235,11 +225,15 @@ async def run_gateway(
 ) -> None:
     """Serve whom `listen` lets in until shut down or cancelled. `schedule` is in trio's time.
 
-    `owners` are the tables of the shards that live in this process.
+    `owners` are the tables of the shards that live in this process: then those are all shards. In a
+    process without any, only the frames of those are heard that clients need.
     """
-    gateway = Gateway(config, bus.publish, owners)
-    frames = bus.subscribe(frame_subject(config.world, "*"), buffer=limits.FRAMES_BUFFERED)
-    mail = bus.subscribe(gateway_subject(config.world, config.name), buffer=limits.MAIL_BUFFERED)
+    hearing = Hearing(bus, config.world, config.name)
+    if owners:
+        gateway = Gateway(config, bus.publish, owners)
+        hearing.follow_all()
+    else:
+        gateway = Gateway(config, bus.publish, follow=hearing.follow)
 
     def take_link(link: Link) -> None:
         gateway.connect(link, trio.current_time())
@@ -247,13 +241,11 @@ async def run_gateway(
     try:
         async with trio.open_nursery() as nursery:
             entrance: Entrance = await nursery.start(listen, take_link)
-            running = RunningGateway(gateway, entrance, schedule, frames=frames, mail=mail)
-            nursery.start_soon(running.take_frames)
-            nursery.start_soon(running.take_mail)
+            running = RunningGateway(gateway, entrance, schedule, hearing)
+            nursery.start_soon(running.hear)
             nursery.start_soon(running.compose)
             task_status.started(running)
             await running.wait_stopped()
             nursery.cancel_scope.cancel()
     finally:
-        frames.close()
-        mail.close()
+        hearing.close()

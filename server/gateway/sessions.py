@@ -10,24 +10,17 @@ Whatever a frame says of another generation of a session's link is not meant for
 Must not know: how links are written, the handshake.
 """
 
-from collections.abc import Iterator
-from typing import Any, Final
-
-import numpy as np
-
-from protocol.frame import Frame, SessionColumns
+from protocol.frame import Frame
+from protocol.listing import Listing, SessionRow
 from server.gateway import limits
 from server.gateway.interest import Interests
 from server.gateway.links import LinkState, Playing
 from server.gateway.post import Post
-from server.shard.mail import Confirm, Input
+from server.shard.mail import Confirm, Found, Input, Seek
 
 __all__ = ["Sessions"]
 
-_ALL: Final = ("session", "entity", "hop", "generation", "centre", "cls", "applied", "margin")
-_PROGRESS: Final = ("session", "hop", "generation", "applied", "margin")
-
-SessionRow = tuple[int, int, int, int, int, int, int, int]
+_HOP, _GENERATION = 2, 3  # where they stand in a row
 
 
 class Sessions:
@@ -38,7 +31,7 @@ class Sessions:
         self._post = post
         self._by_session: dict[int, LinkState] = {}
         self._by_entity: dict[int, LinkState] = {}
-        self._columns: dict[int, SessionColumns] = {}
+        self._listings: dict[int, Listing] = {}
         self._epochs: dict[int, int] = {}
         self._moved: list[LinkState] = []
         self._ticks: dict[int, int] = {}  # of the newest frame, by shard
@@ -48,6 +41,7 @@ class Sessions:
         # Private sections of sessions that do not play here. A shard sends one when a session gets
         # a new link, and that frame may come before the answer which tells whose link it is.
         self._unclaimed: dict[int, bytes] = {}
+        self._shards: frozenset[int] | None = None  # None: to be worked out anew
         self._outdated: set[int] = set()  # those of which a frame names a newer link than ours
 
     def link_of(self, session: int) -> LinkState | None:
@@ -58,35 +52,75 @@ class Sessions:
         """The link whose session has `entity`."""
         return self._by_entity.get(entity)
 
+    @property
+    def shards(self) -> frozenset[int]:
+        """The shards that have the sessions, and those where their inputs go."""
+        if self._shards is None:
+            playing = [state.session for state in self._by_session.values() if state.session]
+            owners = {each.owner for each in playing}
+            self._shards = frozenset(owners.union(each.route for each in playing))
+        return self._shards
+
     def start(self, state: LinkState, playing: Playing) -> None:
         """`playing` plays over `state` from now on; what frames say of it applies at once."""
         state.session = playing
         self._by_session[playing.session] = state
+        self._shards = None
         self._set_entity(state, playing, playing.entity)
         self._outdated.discard(playing.session)
         state.note_private(self._unclaimed.pop(playing.session, None))
-        for shard, columns in self._columns.items():
-            for place in np.nonzero(columns.session == playing.session)[0].tolist():
-                self._apply(shard, next(_rows(columns, np.array([place]))))
+        for shard, listing in self._listings.items():
+            row = listing.rows.get(playing.session)
+            if row is not None:
+                self._apply(shard, row)
 
     def stop(self, state: LinkState) -> None:
         """The session of `state`, if any, plays over it no more."""
         playing = state.session
         if playing is not None and self._by_session.get(playing.session) is state:
             del self._by_session[playing.session]
+            self._shards = None
             self._outdated.discard(playing.session)
             if self._by_entity.get(playing.entity) is state:
                 del self._by_entity[playing.entity]
 
     def owner(self, session: int, generation: int) -> int | None:
         """The shard whose newest frame lists `session` with that link, None if none does."""
-        owners = [
-            (int(columns.hop[place]), shard)
-            for shard, columns in self._columns.items()
-            for place in np.nonzero(columns.session == session)[0].tolist()
-            if columns.generation[place] == generation
-        ]
+        rows = ((shard, each.rows.get(session)) for shard, each in self._listings.items())
+        owners = [(row[_HOP], s) for s, row in rows if row and row[_GENERATION] == generation]
         return max(owners)[1] if owners else None
+
+    def forget(self, shard: int) -> None:
+        """A shard is followed no more: what its frames said is not what is."""
+        self._listings.pop(shard, None)
+        self._epochs.pop(shard, None)
+        self._ticks.pop(shard, None)
+        self._unanswered.pop(shard, None)
+
+    def astray(self, now: float) -> list[Seek]:
+        """Questions after the sessions that no followed shard has had for too long."""
+        listed: set[int] = set().union(*(each.rows for each in self._listings.values()))
+        sought = []
+        for session, state in self._by_session.items():
+            playing = state.session
+            if playing is None:
+                continue
+            if session in listed:
+                playing.unlisted_at = None
+            elif playing.unlisted_at is None:
+                playing.unlisted_at = now
+            elif now - playing.unlisted_at >= limits.SEEK_AFTER_S:
+                sought.append(Seek(session, playing.generation))
+        return sought
+
+    def found(self, answer: Found) -> None:
+        """A shard has a session that was asked for."""
+        state = self._by_session.get(answer.session)
+        playing = state.session if state is not None else None
+        if state is None or playing is None or playing.generation != answer.generation:
+            return
+        if playing.unlisted_at is not None:
+            self._route(state, playing, answer.shard)
 
     def take_moved(self) -> list[LinkState]:
         """The links whose interest was changed by frames since the last call."""
@@ -97,16 +131,19 @@ class Sessions:
 
     def take(self, frame: Frame) -> None:
         """Apply what `frame` says of sessions."""
-        previous = self._columns.get(frame.shard)
         anew = self._epochs.get(frame.shard, frame.epoch) != frame.epoch
         self._epochs[frame.shard] = frame.epoch
-        self._columns[frame.shard] = frame.sessions
         self._ticks[frame.shard] = frame.tick
-        changed, progressed = _changed(None if anew else previous, frame.sessions)
-        for row in _rows(frame.sessions, changed):
-            self._apply(frame.shard, row, anew=anew)
-        for row in _rows(frame.sessions, progressed, _PROGRESS):
-            self._progress(*row)
+        listing = self._listings.get(frame.shard)
+        if anew or listing is None:
+            listing = self._listings[frame.shard] = Listing()
+        if frame.complete:
+            changed = listing.begin(frame.sessions)
+        else:
+            changed = listing.go_on(frame.sessions, frame.gone)
+        for row in changed:
+            if row[0] in self._by_session:
+                self._apply(frame.shard, row, anew=anew)
         for session, item in frame.privates:
             self._take_private(frame.shard, session, item)
         for session, heir in frame.handed:
@@ -147,14 +184,6 @@ class Sessions:
             state.want(interest)
             self._moved.append(state)
 
-    def _progress(self, session: int, hop: int, generation: int, applied: int, margin: int) -> None:
-        """Nothing but what became of inputs is new: what nearly all changes are."""
-        state = self._by_session.get(session)
-        if state is None or state.session is None:
-            return
-        if generation == state.session.generation and hop >= state.session.hop:
-            self._note_applied(state, state.session, applied, margin)
-
     def _hand_over(self, shard: int, session: int, heir: int) -> None:
         """The owner let the session go: the heir shall have its inputs before it is listed."""
         state = self._by_session.get(session)
@@ -184,6 +213,7 @@ class Sessions:
     def _route(self, state: LinkState, playing: Playing, shard: int) -> None:
         """Send the inputs of `playing` to `shard` from now on, and those not applied again."""
         playing.route = shard
+        self._shards = None
         if playing.confirms:
             self._post.add(shard, Confirm(playing.session, playing.generation))
         self._send_again(state, playing)
@@ -232,25 +262,3 @@ def _prune(playing: Playing, applied: int) -> None:
     waiting = playing.unacknowledged
     while waiting and waiting[0].seq <= applied:
         waiting.popleft()
-
-
-def _changed(
-    previous: SessionColumns | None, columns: SessionColumns
-) -> tuple[np.ndarray, np.ndarray]:
-    """The rows that are not as they were, and those in which only the inputs are further.
-
-    All of them are in the first if the sessions are others.
-    """
-    if previous is None or not np.array_equal(previous.session, columns.session):
-        return np.arange(len(columns.session)), np.empty(0, np.int64)
-    different = np.zeros(len(columns.session), bool)
-    for name in ("entity", "hop", "generation", "centre", "cls"):
-        different |= getattr(previous, name) != getattr(columns, name)
-    further = previous.applied != columns.applied  # the margin goes with it
-    return np.nonzero(different)[0], np.nonzero(further & ~different)[0]
-
-
-def _rows(
-    columns: SessionColumns, places: np.ndarray, names: tuple[str, ...] = _ALL
-) -> Iterator[Any]:
-    return zip(*(getattr(columns, name)[places].tolist() for name in names), strict=True)

@@ -21,6 +21,7 @@ from server.shard.mail import (
     Confirm,
     Detach,
     Ended,
+    Found,
     Input,
     Item,
     Join,
@@ -32,6 +33,7 @@ from server.shard.mail import (
     Resume,
     Resumed,
     Resync,
+    Seek,
     Superseded,
 )
 from server.shard.post import Post
@@ -93,6 +95,7 @@ class Desk:
             Input: self._input,
             Resync: self._resync,
             Remind: self._remind,
+            Seek: self._seek,
         }
 
     def open(self, now: int) -> None:
@@ -237,6 +240,10 @@ class Desk:
 
     def _remind(self, sender: str, item: Remind) -> None:
         self._asked.reminders.append((sender, item))
+
+    def _seek(self, sender: str, item: Seek) -> None:
+        if self._sessions.held_by(item.session, sender, item.generation) is not None:
+            self._post.send(sender, Found(item.session, item.generation, self._shard))
 
     def _in_range(self, kind: int, values: tuple[int | str, ...]) -> bool:
         inputs = self._schema.inputs

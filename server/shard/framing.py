@@ -1,19 +1,23 @@
-"""The frame of a tick: the shard's parts, its sessions, their private sections, events and scores.
+"""The frame of a tick: the shard's parts, its sessions, their private sections, and events.
 
-A frame stands on the one before it (`base`); the first of an epoch stands on nothing. A gateway
-that missed one gets the same moment again on whatever base it still has.
+A frame stands on the one before it (`base`), and lists the sessions that have changed since; the
+first of an epoch stands on nothing, and lists all. A gateway that missed one gets the same moment
+again on whatever base it still has, with all sessions.
 
 Must not know: the bus, the journal, how sessions are kept.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
 from protocol import limits as wire_limits
-from protocol.frame import Frame, FrameEvent
+from protocol.frame import Frame
+from protocol.listing import SessionColumns, difference
+from protocol.news import FrameEvent
 from protocol.parts import PartTable
 from protocol.schema import Schema
 from server.shard.newsroom import News
@@ -22,6 +26,8 @@ from server.shard.sessions import Session
 from server.shard.space import Space
 
 __all__ = ["Framer"]
+
+_NOBODY: Final = np.empty(0, np.uint64)
 
 
 class Framer:
@@ -33,6 +39,7 @@ class Framer:
         self._table = table
         self._players = players
         self._base = 0
+        self._listed = SessionColumns.empty()
 
     def frame(self, guests: Sequence[Session], news: News, dilation: int) -> Frame:
         """The next frame, of the table's tick; `guests` are sessions that are on their way."""
@@ -41,6 +48,8 @@ class Framer:
         # the parts that are gone: receivers have to begin anew.
         base = self._base if tick - self._base < wire_limits.RETAINED_TICKS else 0
         keys, blob, offsets = self._table.encode_changed(base or None)
+        before, self._listed = self._listed, self._players.columns(guests)
+        sessions, gone = difference(before, self._listed) if base else (self._listed, _NOBODY)
         frame = Frame(
             shard=self._table.shard,
             epoch=self._table.epoch,
@@ -52,10 +61,11 @@ class Framer:
             keys=keys,
             offsets=offsets,
             blob=blob,
-            sessions=self._players.columns(guests),
+            sessions=sessions,
+            complete=not base,
+            gone=gone,
             privates=self._players.changed_privates(self._table.step),
             events=news.events,
-            scores=news.scores,
             handed=news.handed,
             kinds=len(self._schema.kinds),
             cells=self._space.partition.geometry.cells,
@@ -75,14 +85,16 @@ class Framer:
         cells: Sequence[int],
         gateway: str,
         events: Sequence[FrameEvent],
+        handed: Sequence[tuple[int, int]],
     ) -> Frame:
         """The moment of `frame` once more, for a receiver that holds tick `since` (0: nothing).
 
         With `cells`, only those cells' parts, as keyframes. Private sections are those of
         all sessions of `gateway`, and `events` those that it may have missed, unless only cells are
-        asked for.
+        asked for; so are those `handed` over who are not back.
         """
         table = self._table
+        here = set(self._listed.session.tolist()) if handed else ()
         if cells:
             since = 0
             keys, blob, offsets = self._keyframes(cells)
@@ -96,10 +108,12 @@ class Framer:
             keys=keys,
             blob=blob,
             offsets=offsets,
+            sessions=self._listed,
+            complete=True,
+            gone=_NOBODY,
             privates=[] if cells else self._players.privates(gateway, table.step),
             events=[] if cells else events,
-            scores=None,
-            handed=[],
+            handed=[] if cells else [pair for pair in handed if pair[0] not in here],
         )
 
     def _keyframes(

@@ -40,7 +40,6 @@ from server.shard.inbox import Inbox, Taken
 from server.shard.mail import (
     Mail,
     Remind,
-    Reminded,
     Resync,
     inbox_subject,
     shard_sender,
@@ -49,7 +48,7 @@ from server.shard.mail import (
 from server.shard.newsroom import Newsroom
 from server.shard.outbox import CommandParcel, EntityParcel, Out, Outbox
 from server.shard.post import Post
-from server.shard.publishing import Publisher
+from server.shard.publisher import Publisher
 from server.shard.recall import Recall
 from server.shard.record import TickRecord
 from server.shard.saved import Saved
@@ -98,7 +97,7 @@ class Shard:
             self.world, self._outbox, self._handoff.forwarding, self._ghosts.owner
         )
         self._queued: list[tuple[int, str, dict[str, Any]]] = []
-        self._newsroom = Newsroom(schema, geometry, shard)
+        self._newsroom = Newsroom(schema, space, shard, recap_ticks=max(1, round(game.hz)))
         self._publisher = Publisher(
             schema,
             config,
@@ -220,9 +219,7 @@ class Shard:
                 self.sessions.bind(session, entity)
         for session in asked.joins:
             self._desk.entered(session)
-        for gateway, item in asked.reminders:
-            told = self._newsroom.concerning(item.entity, item.cells, tick)
-            self._post.send(gateway, Reminded(item.session, item.generation, self.id, told))
+        self._publisher.remind(tick, asked.reminders)
         if self._counting is not None:
             self._counting.note(output.created, output.destroyed)
         self._newsroom.report(tick, output.events, output.scores)

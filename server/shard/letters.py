@@ -15,6 +15,7 @@ __all__ = [
     "Confirm",
     "Detach",
     "Ended",
+    "Found",
     "Input",
     "Item",
     "Join",
@@ -27,6 +28,7 @@ __all__ = [
     "Resumed",
     "Resync",
     "Resynced",
+    "Seek",
     "Superseded",
 ]
 
@@ -114,6 +116,17 @@ class Resync:
     cells: tuple[int, ...] = ()
 
 
+@attrs.frozen
+class Seek:
+    """No shard that the gateway hears has this session of one of its links: it asks who does.
+
+    Asked of all; only the owner answers, with `Found`. Repeat while it is missed.
+    """
+
+    session: int
+    generation: int
+
+
 # --- from a shard to the others ------------------------------------------------------------------
 
 
@@ -178,6 +191,15 @@ class Resumed:
 
 
 @attrs.frozen
+class Found:
+    """The answer to `Seek`: the session is at `shard`."""
+
+    session: int
+    generation: int
+    shard: int
+
+
+@attrs.frozen
 class Superseded:
     """The link `generation` of this session was taken over: close it with 4409."""
 
@@ -229,6 +251,7 @@ Item: TypeAlias = (
     | Input
     | Resync
     | Remind
+    | Seek
     | Joined
     | Refused
     | Resumed
@@ -236,4 +259,5 @@ Item: TypeAlias = (
     | Ended
     | Resynced
     | Reminded
+    | Found
 )

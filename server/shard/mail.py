@@ -20,6 +20,7 @@ from server.shard.letters import (
     Confirm,
     Detach,
     Ended,
+    Found,
     Input,
     Item,
     Join,
@@ -32,9 +33,11 @@ from server.shard.letters import (
     Resumed,
     Resync,
     Resynced,
+    Seek,
     Superseded,
 )
 from server.shard.subjects import (
+    bulletin_subject,
     frame_subject,
     gateway_subject,
     inbox_subject,
@@ -48,6 +51,7 @@ __all__ = [
     "Confirm",
     "Detach",
     "Ended",
+    "Found",
     "Input",
     "Item",
     "Join",
@@ -62,7 +66,9 @@ __all__ = [
     "Resumed",
     "Resync",
     "Resynced",
+    "Seek",
     "Superseded",
+    "bulletin_subject",
     "frame_subject",
     "gateway_subject",
     "inbox_subject",
@@ -85,6 +91,7 @@ _NUMBERS: Final[dict[int, type[Item]]] = {
     4: Leave,
     6: Resync,
     7: Remind,
+    8: Seek,
     16: Joined,
     17: Refused,
     18: Resumed,
@@ -92,6 +99,7 @@ _NUMBERS: Final[dict[int, type[Item]]] = {
     20: Ended,
     21: Resynced,
     22: Reminded,
+    23: Found,
 }
 
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from protocol import cbor
-from protocol.frame import COLUMN_NAMES, SessionColumns
 from protocol.geometry import Geometry
+from protocol.listing import COLUMNS, SessionColumns
 from server.shard.interest import follow_centres
 from server.shard.sessions import Session, SessionTable
 from sim.engine import Export
@@ -56,12 +56,19 @@ class Players:
                 self._follow(kind, rows, playing, self._rows.row[playing])
 
     def columns(self, guests: Sequence[Session]) -> SessionColumns:
-        """A row for each session of the shard and for each of `guests`, ascending by session."""
+        """A row for each session of the shard and for each of `guests`, ascending by session.
+
+        Who is back already, before it was handed over, is a guest no more.
+        """
         own = self._columns
-        if not guests:
-            return own
-        sessions = sorted((*self._sessions, *guests), key=lambda session: session.id)
-        return _columns_of(sessions)
+        away = {guest.id: guest for guest in guests if guest.id not in self._place}
+        return own.joined(_columns_of(list(away.values()))) if away else own
+
+    def plays(self, guests: Sequence[Session], entity: int) -> bool:
+        """Whether the entity is that of a session here, or of one of `guests`."""
+        return bool((self._columns.entity == entity).any()) or any(
+            guest.entity == entity for guest in guests
+        )
 
     def changed_privates(self, step: int) -> list[tuple[int, bytes]]:
         """The private sections that differ from those of the last time."""
@@ -182,24 +189,19 @@ class _Shown:
         return places
 
 
-_TYPES: Final = tuple(getattr(SessionColumns.empty(), name).dtype for name in COLUMN_NAMES)
-
-
 def _columns_of(sessions: Sequence[Session]) -> SessionColumns:
-    rows = [
-        (s.id, s.entity, s.hop, s.generation, s.centre, s.radius_class, i.applied, i.margin)
-        for s, i in ((session, session.inputs) for session in sessions)
-    ]
-    if not rows:
-        return SessionColumns.empty()
-    values = zip(*rows, strict=True)
-    return SessionColumns(*(np.array(v, dtype) for v, dtype in zip(values, _TYPES, strict=True)))
+    return SessionColumns.of(
+        [
+            (s.id, s.entity, s.hop, s.generation, s.centre, s.radius_class, i.applied, i.margin)
+            for s, i in ((session, session.inputs) for session in sessions)
+        ]
+    )
 
 
 def _replaced(columns: SessionColumns, places: list[int], fresh: SessionColumns) -> SessionColumns:
     """New columns with the rows `fresh` at `places`."""
     made = []
-    for name in COLUMN_NAMES:
+    for name in COLUMNS:
         column = getattr(columns, name).copy()
         column[places] = getattr(fresh, name)
         made.append(column)

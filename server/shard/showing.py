@@ -18,7 +18,7 @@ from server.cluster.seams import Bus
 from server.shard.framing import Framer
 from server.shard.guests import GuestBatch, select
 from server.shard.handoff import Handoff
-from server.shard.mail import frame_subject
+from server.shard.mail import bulletin_subject, frame_subject
 from server.shard.newsroom import Newsroom
 from server.shard.replication import Replication
 from server.shard.schedule import FULL_SPEED
@@ -78,5 +78,9 @@ class Showing:
         self._replication.write(tick, state.step, exports, handoff.guests, released)
         if anew:
             self._framer.begin_anew()
-        frame = self._framer.frame([], self._newsroom.take(), FULL_SPEED)
+        news = self._newsroom.take(lambda _: False)
+        frame = self._framer.frame([], news, FULL_SPEED)
+        bulletin = self._newsroom.bulletin(frame.epoch, tick)
+        if bulletin is not None:
+            self._bus.publish(bulletin_subject(world, frame.shard), bulletin.encode())
         self._bus.publish(frame_subject(world, frame.shard), frame.encode())

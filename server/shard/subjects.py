@@ -6,6 +6,7 @@ Must not know: what is published.
 from server.shard import limits
 
 __all__ = [
+    "bulletin_subject",
     "frame_subject",
     "gateway_subject",
     "inbox_subject",
@@ -29,6 +30,11 @@ def is_token(name: str) -> bool:
 def frame_subject(world: str, shard: int | str) -> str:
     """Where a shard publishes its frames; `"*"` for those of every shard."""
     return f"{world}.frame.{shard}"
+
+
+def bulletin_subject(world: str, shard: int | str) -> str:
+    """Where a shard tells what concerns every gateway; `"*"` for those of every shard."""
+    return f"{world}.bulletin.{shard}"
 
 
 def inbox_subject(world: str, shard: int) -> str:

@@ -21,7 +21,7 @@ from server.net.memory import CAPACITY, MemoryPair
 from server.recording.recording import About, Kept, Recording, RecordingWriter, write_all
 from server.recording.replayer import checksum_of, replay
 from server.shard.census import Tally
-from server.shard.mail import frame_subject, gateway_subject
+from server.shard.mail import bulletin_subject, frame_subject, gateway_subject
 from server.shard.schedule import FULL_SPEED
 from server.shard.space import Partition
 from server.testing.client import SimClient
@@ -58,6 +58,7 @@ class Sim:
         self._cluster = Cluster(game, self.schema, self.geometry, world=WORLD, seed=seed)
         bus = self._cluster.bus
         self._frames = bus.subscribe(frame_subject(WORLD, "*"), buffer=BUFFERED)
+        self._bulletins = bus.subscribe(bulletin_subject(WORLD, "*"), buffer=BUFFERED)
         self._mail = bus.subscribe(gateway_subject(WORLD, GATEWAY), buffer=BUFFERED)
         chance = random.Random(seed)  # noqa: S311 - the same script must give the same tokens
         config = GatewayConfig(
@@ -214,6 +215,8 @@ class Sim:
                 client.hear(self.now)
 
     def _hear_shards(self, now: float) -> None:
+        for message in self._bulletins.take_nowait():
+            self._gateway.bulletin(message.data, now)
         for message in self._frames.take_nowait():
             self._gateway.frame(message.data, now)
         for message in self._mail.take_nowait():

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from protocol import cbor
 from protocol.errors import RemoteProtocolError
-from protocol.frame import Frame, FrameEvent, Scope, SessionColumns, runs_of
+from protocol.frame import Frame, FrameEvent, Scope, runs_of
+from protocol.listing import SessionColumns, SessionRow
 
 KINDS, CELLS = 3, 40
 U32 = st.integers(0, 2**32 - 1)
@@ -28,23 +29,21 @@ ROWS = st.lists(
         st.integers(-32768, 32767),
     ),
     max_size=5,
+    unique_by=lambda row: row[0],
 )  # fmt: skip
 
 
-def columns(rows: list[tuple[int, ...]]) -> SessionColumns:
-    empty = SessionColumns.empty()
-    names = [field.name for field in attrs.fields(SessionColumns)]
-    return SessionColumns(
-        *(
-            np.array([row[place] for row in rows], getattr(empty, name).dtype)
-            for place, name in enumerate(names)
-        )
-    )
+def columns(rows: list[SessionRow]) -> SessionColumns:
+    return SessionColumns.of(sorted(rows))
 
 
 def make(updates: list[tuple[int, bytes]], **others: Any) -> Frame:
     lengths = [len(update) for _, update in updates]
     head = {"shard": 2, "epoch": 5, "tick": 100, "step": 90, "base": 99, "tree_version": 1}
+    gone = others.pop("listed", None)
+    if gone is not None:
+        others |= {"complete": False, "gone": np.array(gone, np.uint64)}
+        others["base"] = max(1, others.get("base", 99))
     return Frame(
         **{**head, "dilation": 1000, **others},
         keys=np.array([key for key, _ in updates], np.uint32),
@@ -67,18 +66,16 @@ def values(frame: Frame) -> list[Any]:
     ]
 
 
+LISTED = st.none() | st.lists(IDS, max_size=3)  # all sessions, or changes and who is gone
 FRAMES = st.builds(
     make, UPDATES, shard=U32, epoch=TICKS, tick=TICKS, step=TICKS, base=TICKS,
-    dilation=st.integers(0, 1000), sessions=st.builds(columns, ROWS),
+    dilation=st.integers(0, 1000), sessions=st.builds(columns, ROWS), listed=LISTED,
     privates=st.lists(st.tuples(IDS, st.binary(max_size=20)), max_size=4),
     events=st.lists(
         st.builds(
             FrameEvent, st.integers(0, 63), st.binary(max_size=9), st.sampled_from(Scope), IDS
         ),
         max_size=4,
-    ),
-    scores=st.none() | st.lists(
-        st.tuples(IDS, st.text(max_size=8), st.integers(-(2**53), 2**53)), max_size=3
     ),
     handed=st.lists(st.tuples(IDS, U32), max_size=3),
 )  # fmt: skip
@@ -134,7 +131,7 @@ def test_every_item_of_a_frame_is_checked() -> None:
     frame = make(
         [(1, b"\x80"), (4, b"\x80")], sessions=columns([(7, 8, 1, 1, 3, 0, 2, -1)]),
         privates=[(7, b"\x80")], events=[FrameEvent(0, b"\x80", Scope.CELL, 3)],
-        scores=[(1, "Ada", 5)], handed=[(7, 1)],
+        handed=[(7, 1)], listed=[3],
     )  # fmt: skip
     whole: Any = cbor.loads_arrays(frame.encode())
     odds = [

@@ -3,9 +3,12 @@
 import hashlib
 from typing import Any
 
-from protocol.frame import Scope
+import attrs
+
+from protocol.news import Bulletin, Scope
 from protocol.unconfirmed import Unconfirmed
 from server.gateway import sessions as gateway_sessions
+from server.gateway.bulletins import _Shard
 from server.gateway.links import LinkState
 from server.gateway.sessions import Sessions
 from server.shard.desk import Desk
@@ -123,6 +126,18 @@ plant(
     "durable event told early",
     "a durable event is told before the journal has it",
     (Newsroom, "report", _report_at_once),
+)
+
+
+def _take_behind_gaps(self: _Shard, bulletin: Bulletin) -> Any:
+    return _news(self, attrs.evolve(bulletin, after=0))
+
+
+_news = _Shard.news
+plant(
+    "bulletins taken behind a gap",
+    "a gateway that missed a bulletin takes the next one for all there is",
+    (_Shard, "news", _take_behind_gaps),
 )
 
 

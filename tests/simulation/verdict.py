@@ -26,6 +26,7 @@ STILL_S = 1.5  # until every client has what the last tick said
 ANSWERED_S = 2.0  # that an input may take, whatever is lost on its way
 TRANSIT_TICKS = 12
 UNTOLD_TICKS = 3
+UNTOLD_EVERYWHERE_TICKS = 15  # a bulletin that was lost is made up for by the next recap
 RECORDS_KEPT = 700  # of about 1.4 in a tick; checkpoints come every 30, acknowledgements every 64
 ARRIVALS_KEPT = 50
 DISK_BYTES = 3_000_000
@@ -131,8 +132,9 @@ class Verdict:
             return
         heard = self._witness.heard(welcome.session)
         newest = min(shard.tick for shard in self._audit.shards.values())
+        last = newest - UNTOLD_EVERYWHERE_TICKS
         for (kind, number), happened in self._audit.ledger.events.items():
-            if kind == "Medal" and player.there_from <= happened[1] <= newest - UNTOLD_TICKS:
+            if kind == "Medal" and player.there_from <= happened[1] <= last:
                 self._setting.judge.require(
                     (kind, number) in heard,
                     f"{player.name} (session {welcome.session:#x}, there from tick "

@@ -7,9 +7,12 @@
 - A promise (joined, resumed, ended) is given when its record is in the journal.
 """
 
+from collections.abc import Sequence
+
 from protocol import cbor
 from protocol.client import Event
 from protocol.frame import Frame
+from protocol.news import Bulletin, FrameEvent
 from server.shard.mail import Ended, Joined, Mail, Resumed
 from tests.simulation.audit import Audit
 from tests.simulation.setting import Setting
@@ -30,12 +33,16 @@ class Witness:
         self._ticks: dict[tuple[int, int], int] = {}
         self._heard: dict[int, set[tuple[str, int]]] = {}
         self._frame_prefix = f"{setting.world}.frame."
+        self._bulletin_prefix = f"{setting.world}.bulletin."
         self._mail_prefix = f"{setting.world}.gateway."
 
     def hear(self, party: str, subject: str, data: bytes) -> None:
         """Something is published."""
         if subject.startswith(self._frame_prefix):
             self._frame(party, Frame.decode(data))
+        elif subject.startswith(self._bulletin_prefix):
+            bulletin = Bulletin.decode(data)
+            self._events(f"the bulletin of shard {bulletin.shard}", bulletin.events)
         elif subject.startswith(self._mail_prefix):
             self._mail(Mail.decode(data))
 
@@ -61,7 +68,11 @@ class Witness:
                 (session, frame.shard, to) in self._audit.departed,
                 f"{name} says that session {session:#x} went to {to}, which no journal has",
             )
-        for event in frame.events:
+        self._events(name, frame.events)
+
+    def _events(self, name: str, events: Sequence[FrameEvent]) -> None:
+        judge = self._setting.judge
+        for event in events:
             if self._durable[event.kind]:
                 _, _, number = cbor.loads(event.values)
                 self._audit.catch_up()

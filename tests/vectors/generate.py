@@ -25,7 +25,8 @@ if str(ROOT) not in sys.path:
 
 from protocol import cbor, courses, link, messages  # noqa: E402
 from protocol.errors import CloseCode  # noqa: E402
-from protocol.frame import Frame, FrameEvent, Scope, SessionColumns  # noqa: E402
+from protocol.frame import Frame, FrameEvent, Scope  # noqa: E402
+from protocol.listing import COLUMNS, SessionColumns  # noqa: E402
 from protocol.parts import CourseRows, KindRows, PartTable, Reason  # noqa: E402
 from sim import motion  # noqa: E402
 
@@ -228,6 +229,10 @@ def crc_of(table: PartTable, key: int) -> int:
     return table.checksum(key)
 
 
+def _ids(*ids: int) -> Any:
+    return np.array(ids, COLUMNS["session"])
+
+
 def _frame() -> list[dict[str, Any]]:
     example = _Example()
     _data, keys, blob, offsets = example.keyframe()
@@ -235,17 +240,15 @@ def _frame() -> list[dict[str, Any]]:
         "session": 7, "entity": FISH_ID, "hop": 0, "generation": 1, "centre": 1, "cls": 0,
         "applied": 3, "margin": -2,
     }  # fmt: skip
-    columns = SessionColumns(
-        *(
-            np.array([row[name]], SessionColumns.empty().__getattribute__(name).dtype)
-            for name in row
-        )
-    )
+    columns = SessionColumns.of([tuple(row[name] for name in COLUMNS)])
     hit = FrameEvent(0, cbor.dumps([0, FISH_ID]), Scope.CELL, 1)
-    empty = Frame(0, 1, 99, 39, 98, 1, 1000, keys[:0], offsets[:1], b"", kinds=3, cells=8)
+    empty = Frame(
+        0, 1, 99, 39, 98, 1, 1000, keys[:0], offsets[:1], b"", complete=False, gone=_ids(6),
+        kinds=3, cells=8,
+    )  # fmt: skip
     full = Frame(
-        0, 1, 100, 40, 0, 1, 1000, keys, offsets, blob, columns,
-        [(7, cbor.dumps([FISH_ID, 0, 40, 200]))], [hit], [(FISH_ID, "Ada", 12)], [(8, 1)],
+        0, 1, 100, 40, 0, 1, 1000, keys, offsets, blob, columns, True, _ids(),
+        [(7, cbor.dumps([FISH_ID, 0, 40, 200]))], [hit], [(8, 1)],
         kinds=3, cells=8,
     )  # fmt: skip
     return [

@@ -11,9 +11,11 @@ import pytest
 
 from protocol import cbor, messages
 from protocol.connection import Connection
-from protocol.frame import Frame, FrameEvent, Scope, SessionColumns
+from protocol.frame import Frame
 from protocol.geometry import Geometry
+from protocol.listing import SessionColumns, difference
 from protocol.messages import Role
+from protocol.news import Bulletin, FrameEvent, Scope
 from protocol.parts import KindRows, PartTable
 from protocol.replica import Replica
 from protocol.schema import Schema
@@ -80,10 +82,12 @@ class PuppetShard:
         self.inputs: list[mail.Input] = []
         self.items: list[mail.Item] = []
         self.events: list[FrameEvent] = []
+        self.far: list[FrameEvent] = []  # for everybody, by bulletin
         self.privates: list[tuple[int, bytes]] = []
         self.handed: list[tuple[int, int]] = []
         self.scores: list[tuple[int, str, int]] = []
         self.base = 0
+        self.listed = SessionColumns.empty()
         self.answers = True
         self.guests: set[int] = set()  # shown here although they stand elsewhere
         self.hidden: set[int] = set()  # not shown here although they stand here
@@ -92,9 +96,17 @@ class PuppetShard:
 
     def step(self, tick: int) -> None:
         self._write(tick)
-        self.world.publish(f"w.frame.{self.id}", self._frame(tick).encode())
+        self.world.publish(f"w.bulletin.{self.id}", self._bulletin(tick).encode())
+        frame = self._frame(tick)
+        if frame.base:
+            sessions, gone = difference(self.listed, frame.sessions)
+            changes = attrs.evolve(frame, sessions=sessions, gone=gone, complete=False)
+            self.world.publish(f"w.frame.{self.id}", changes.encode())
+        else:
+            self.world.publish(f"w.frame.{self.id}", frame.encode())
+        self.listed = frame.sessions
         self.base = tick
-        self.events, self.privates, self.handed, self.scores = [], [], [], []
+        self.events, self.far, self.privates, self.handed, self.scores = [], [], [], [], []
 
     def take(self, data: bytes) -> None:
         for item in mail.Mail.decode(data).items:
@@ -103,7 +115,7 @@ class PuppetShard:
                 self.world.enter(item)
             elif isinstance(item, mail.Input):
                 self.inputs.append(item)
-            elif isinstance(item, mail.Resync):
+            elif isinstance(item, mail.Resync) and self.table.tick:
                 self.world.publish("w.gateway.g0", self._resynced(item))
             elif isinstance(item, mail.Remind) and self.remembers:
                 told = tuple(self.proclaimed[-shard_limits.EVENTS_REMEMBERED :])
@@ -117,7 +129,7 @@ class PuppetShard:
         self.events.append(FrameEvent(kind, cbor.dumps([kind, value]), Scope.ENTITY, entity))
 
     def shout(self) -> None:
-        self.events.append(FrameEvent(SPARK, cbor.dumps([SPARK, 1]), Scope.WORLD))
+        self.far.append(FrameEvent(SPARK, cbor.dumps([SPARK, 1]), Scope.WORLD))
 
     def proclaim(self, value: int) -> None:
         """Tell everybody of something durable."""
@@ -155,6 +167,10 @@ class PuppetShard:
         self.table.finish()
         self.handles = dict(zip(mine, rows.handles.tolist(), strict=True))
 
+    def _bulletin(self, tick: int) -> Bulletin:
+        epoch = self.table.epoch
+        return Bulletin(self.id, epoch, tick, events=self.far, scores=self.scores or None)
+
     def _frame(self, tick: int, base: int | None = None) -> Frame:
         base = self.base if base is None else base
         keys, blob, offsets = self.table.encode_changed(base or None)
@@ -172,14 +188,13 @@ class PuppetShard:
             sessions=self._columns(),
             privates=self.privates,
             events=self.events,
-            scores=self.scores or None,
             handed=self.handed,
             kinds=1,
             cells=self.world.geometry.cells,
         )
 
     def _resynced(self, item: mail.Resync) -> bytes:
-        frame = attrs.evolve(self._frame(self.table.tick, item.since), events=[], scores=None)
+        frame = attrs.evolve(self._frame(self.table.tick, item.since), events=[])
         answer = mail.Resynced(self.id, (), frame.encode())
         return mail.Mail(f"shard-{self.id}", (answer,)).encode()
 
@@ -288,6 +303,7 @@ class World:
         *,
         reveal: bool = True,
         lends: bool = False,
+        selects: bool = False,
         rings: tuple[float, ...] = (),
         budget: float = 1 << 20,
     ) -> None:
@@ -309,7 +325,9 @@ class World:
         )
         self.shards = {shard: PuppetShard(self, shard) for shard in self.geometry.shards}
         lent = {number: shard.table for number, shard in self.shards.items()} if lends else {}
-        self.gateway = Gateway(config, self.publish, lent)
+        self.followed: frozenset[int] = frozenset(() if selects else self.shards)
+        follow = self.follow if selects else None
+        self.gateway = Gateway(config, self.publish, lent, follow=follow)
         self.clients: list[PuppetClient] = []
         self.resumes: list[mail.Resume] = []
         self.tick_number = 0
@@ -398,14 +416,19 @@ class World:
 
     # --- the bus ---------------------------------------------------------------------------------
 
+    def follow(self, shards: frozenset[int]) -> None:
+        self.followed = shards
+
     def publish(self, subject: str, data: bytes) -> None:
         self.published[subject] += 1
         if self.lose(subject):
             return
         _, room, *rest = subject.split(".")
         match room:
-            case "frame":
+            case "frame" if int(rest[0]) in self.followed:
                 self.gateway.frame(data, self.now)
+            case "bulletin":
+                self.gateway.bulletin(data, self.now)
             case "gateway":
                 self.gateway.mail(data, self.now)
             case "inbox":

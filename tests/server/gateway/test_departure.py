@@ -108,7 +108,7 @@ def test_a_gateway_is_ready_once_it_has_heard_every_shard(world) -> None:
 
 def test_it_is_not_ready_while_a_shard_is_away_for_longer_than_a_takeover(world) -> None:
     world.tick()
-    world.lose = lambda subject: subject == "w.frame.1"
+    world.lose = lambda subject: subject in ("w.frame.1", "w.bulletin.1")
     world.tick(round(limits.WORLD_AWAY_S * HZ))
     assert world.gateway.unready(world.now) is None, "a takeover is no reason to turn away"
     world.tick(2)
@@ -152,7 +152,7 @@ async def test_a_drain_is_announced_then_spread_then_over(world, autojump_clock)
     clients = [world.join(f"p{n}", 100 + 20 * n, 100) for n in range(20)]
     entrance = Entrance(world)
     schedule = Schedule(trio.current_time(), HZ)
-    running = RunningGateway(world.gateway, entrance, schedule, frames=None, mail=None)
+    running = RunningGateway(world.gateway, entrance, schedule, None)
     health = Health()
     health.watch(running.unready)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from protocol import cbor, messages
-from protocol.frame import FrameEvent, Scope
+from protocol.news import FrameEvent, Scope
 from server.gateway import limits
 from server.shard import mail
 from server.shard.space import Partition
@@ -217,14 +217,15 @@ def test_a_guest_of_a_shard_that_starts_again_does_not_haunt_anybody(world) -> N
 def test_of_a_shard_that_is_new_in_the_world_links_are_told_all_that_they_missed(world) -> None:
     """Its first frames were lost, and with them what happened there since it was opened."""
     world.tick(3)
-    feeds = world.gateway._feeds
-    began = feeds._began
+    feeds, began = world.gateway._feeds, world.gateway._bulletins.begun
+    world.lose = lambda subject: subject == "w.inbox.7"  # there is no such puppet
     world.tick(5)
     geometry = world.geometry
-    feeds.cut_anew(Partition(geometry, (*geometry.shards, 7)))
+    world.gateway.cut_anew(Partition(geometry, (*geometry.shards, 7)))
+    world.tick()
     shard = world.shards[0]
     happened = [
-        FrameEvent(PRIZE, cbor.dumps([PRIZE, tick]), Scope.ENTITY, 1, tick, 7, repeated=True)
+        FrameEvent(PRIZE, cbor.dumps([PRIZE, tick]), Scope.CELL, 1, tick, 7, repeated=True)
         for tick in (began - 1, began + 2, began + 4)
     ]
     frame = attrs.evolve(shard._frame(shard.table.tick, 0), shard=7, base=0, events=happened)

@@ -12,6 +12,7 @@ from protocol.connection import Connection
 from protocol.messages import Role
 from server.cluster.bus import MemoryBus
 from server.gateway.core import GatewayConfig
+from server.gateway.hearing import Hearing
 from server.gateway.service import COMPOSE_WAIT_S, POLL_AHEAD_S, RunningGateway, run_gateway
 from server.net.listen import listen
 from server.shard.schedule import Schedule
@@ -49,11 +50,12 @@ async def run_for(seconds: float, core: Core, publish) -> None:
     """Run the service's tasks around `core`; `publish(bus, schedule)` plays the shards."""
     schedule = Schedule(trio.current_time() + 1.0, HZ)
     bus = MemoryBus()
-    frames, mail = bus.subscribe("w.frame.*", buffer=16), bus.subscribe("w.gateway.g0", buffer=16)
-    running = RunningGateway(core, None, schedule, frames=frames, mail=mail)
+    hearing = Hearing(bus, "w", "g0")
+    hearing.follow_all()
+    running = RunningGateway(core, None, schedule, hearing)
     with trio.move_on_after(1.0 + seconds):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(running.take_frames)
+            nursery.start_soon(running.hear)
             nursery.start_soon(running.compose)
             nursery.start_soon(publish, bus, schedule)
 

@@ -11,7 +11,7 @@ from server.cluster.bus import MemoryBus
 from server.gateway import Gateway, GatewayConfig
 from server.net.memory import MemoryPair
 from server.recording.replayer import Replayer
-from server.shard.mail import frame_subject
+from server.shard.mail import bulletin_subject, frame_subject
 from server.testing.client import SimClient
 
 
@@ -22,6 +22,7 @@ class Theatre:
     replayer: Replayer
     gateway: Gateway
     frames: Any
+    bulletins: Any
     slot: int = 0
     watchers: list[SimClient] = attrs.field(factory=list)
 
@@ -43,6 +44,8 @@ class Theatre:
         self.gateway.poll(now)
         self.replayer.advance(self.replayer.tick + ticks)
         self.replayer.show(self.slot)
+        for message in self.bulletins.take_nowait():
+            self.gateway.bulletin(message.data, now)
         for message in self.frames.take_nowait():
             self.gateway.frame(message.data, now)
         self.gateway.compose(self.slot, now)
@@ -65,7 +68,9 @@ def theatre(game, recording) -> Theatre:
         client_bytes_per_s=1e7,
     )
     gateway = Gateway(config, bus.publish, {n: s.table for n, s in replayer.shards.items()})
-    return Theatre(replayer, gateway, bus.subscribe(frame_subject(about.world, "*"), buffer=100))
+    frames = bus.subscribe(frame_subject(about.world, "*"), buffer=100)
+    bulletins = bus.subscribe(bulletin_subject(about.world, "*"), buffer=100)
+    return Theatre(replayer, gateway, frames, bulletins)
 
 
 def check(watcher: SimClient, replayer: Replayer) -> int:

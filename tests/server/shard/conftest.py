@@ -11,6 +11,8 @@ import pytest
 from protocol import cbor
 from protocol.frame import Frame
 from protocol.geometry import Geometry
+from protocol.listing import Listing
+from protocol.news import Bulletin
 from protocol.replica import Changes, Replica
 from protocol.schema import Schema
 from server.cluster.bus import MemoryBus
@@ -18,7 +20,14 @@ from server.cluster.journal import MemoryJournal
 from server.shard.census import Tally, tally
 from server.shard.commit import Commit, Writer
 from server.shard.host import Shard, ShardConfig
-from server.shard.mail import Item, Mail, frame_subject, gateway_subject, inbox_subject
+from server.shard.mail import (
+    Item,
+    Mail,
+    bulletin_subject,
+    frame_subject,
+    gateway_subject,
+    inbox_subject,
+)
 from server.shard.space import Partition
 from sim import Game, World, motion, owner_only, quant
 
@@ -161,6 +170,9 @@ class Watcher:
     frames: Any
     inbox: Any
     latest: dict[int, Frame] = attrs.field(factory=dict)
+    listings: dict[int, Listing] = attrs.field(factory=dict)
+    bulletins: Any = None
+    told: dict[int, list[Bulletin]] = attrs.field(factory=dict)
     mail: list[Item] = attrs.field(factory=list)
     crc_checks: int = 0
 
@@ -171,6 +183,10 @@ class Watcher:
             known = self.latest.get(frame.shard)
             assert frame.base == (known.tick if known else 0), "a frame stands on the one before"
             self.apply(frame)
+        self.told.clear()
+        for message in self.bulletins.take_nowait():
+            bulletin = Bulletin.decode(message.data)
+            self.told.setdefault(bulletin.shard, []).append(bulletin)
         for message in self.inbox.take_nowait():
             self.mail += Mail.decode(message.data).items
         return frames
@@ -187,6 +203,11 @@ class Watcher:
         assert not changes.resync, f"shard {frame.shard} lost its footing at tick {frame.tick}"
         self.crc_checks += changes.crc_checks
         self.latest[frame.shard] = frame
+        listing = self.listings.setdefault(frame.shard, Listing())
+        if frame.complete:
+            listing.begin(frame.sessions)
+        else:
+            listing.go_on(frame.sessions, frame.gone)
         return changes
 
 
@@ -244,6 +265,7 @@ class Cluster:
             Replica(self.schema, self.geometry),
             self.bus.subscribe(frame_subject("w", "*"), buffer=100),
             self.bus.subscribe(gateway_subject("w", name), buffer=100),
+            bulletins=self.bus.subscribe(bulletin_subject("w", "*"), buffer=100),
         )
 
     def tick(self, skip: frozenset[int] = frozenset()) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from protocol import cbor
 from protocol.errors import CloseCode
-from protocol.frame import Scope
+from protocol.listing import COLUMNS
+from protocol.news import Scope
 from server.shard.mail import (
     Confirm,
     Detach,
@@ -57,13 +58,10 @@ def mailed(cluster: Any, kind: type) -> list[Any]:
 def row_of(cluster: Any, session: int = ANN) -> tuple[int, dict[str, int]]:
     """The shard with the highest hop that lists the session, and its row."""
     found = []
-    for shard, frame in cluster.watcher.latest.items():
-        columns = frame.sessions
-        for place in range(len(columns)):
-            if int(columns.session[place]) == session:
-                names = ("entity", "hop", "generation", "centre", "cls", "applied", "margin")
-                row = {name: int(getattr(columns, name)[place]) for name in names}
-                found.append((row["hop"], shard, row))
+    for shard, listing in cluster.watcher.listings.items():
+        if session in listing.rows:
+            row = dict(zip(COLUMNS, listing.rows[session], strict=True))
+            found.append((row["hop"], shard, row))
     _, shard, row = max(found, key=lambda each: each[:2])
     return shard, row
 
@@ -114,7 +112,7 @@ def test_who_is_back_before_the_journal_has_answered_is_at_home(world: Any) -> N
     for _ in range(3):
         world.tick()
         for frame in world.watcher.follow():
-            listed = frame.sessions.session.tolist()
+            listed = list(world.watcher.listings[frame.shard].rows)
             assert listed == ([ANN] if frame.shard == 0 else []), "once, and where it is"
             handed += [(frame.shard, *each) for each in frame.handed]
     assert handed == [(1, ANN, 0)]
@@ -161,10 +159,10 @@ def test_joining_again_makes_no_second_avatar_also_after_a_handoff(world: Any) -
 def test_an_input_moves_its_player_and_is_reported(world: Any) -> None:
     push(world, 0, 1, EAST, tick=world.now + 3)
     step(world)
-    assert row_of(world)[1]["margin"] == 2, "it came two ticks early"
     assert row_of(world)[1]["applied"] == 0
     step(world, 2)
     assert row_of(world)[1]["applied"] == 1
+    assert row_of(world)[1]["margin"] == 2, "it came two ticks early"
     assert player_of(world).vx == pytest.approx(60)
 
 
@@ -192,7 +190,7 @@ def test_the_frame_says_where_a_session_went(world: Any) -> None:
         world.tick()
         for frame in world.watcher.follow():
             handed += [(frame.shard, *pair) for pair in frame.handed]
-            listed = ANN in frame.sessions.session.tolist()
+            listed = ANN in world.watcher.listings[frame.shard].rows
             assert listed or frame.shard != 0 or handed, "a session is listed until handed"
     assert handed == [(0, ANN, 1)]
 
@@ -293,7 +291,7 @@ def test_a_leave_ends_the_session_at_once(world: Any) -> None:
     world.send(0, Leave(ANN, 1))
     step(world)
     assert len(mailed(world, Ended)) == 1
-    assert len(world.watcher.latest[0].sessions) == 0
+    assert not world.watcher.listings[0].rows
     assert not world.tally().lost
 
 
@@ -321,9 +319,11 @@ def test_events_are_addressed_and_durable_ones_wait(world: Any) -> None:
     assert cbor.loads(flash.values) == [0, 1]
     step(world)
     assert world.watcher.latest[0].events == []
+    assert not any(bulletin.events for bulletin in world.watcher.told.get(0, ()))
     world.write()
     step(world)
-    (medal,) = world.watcher.latest[0].events
+    assert world.watcher.latest[0].events == [], "it concerns others, too"
+    ((medal,),) = [bulletin.events for bulletin in world.watcher.told[0]]
     assert (medal.kind, medal.scope) == (1, Scope.WORLD)
 
 

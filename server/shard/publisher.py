@@ -1,11 +1,13 @@
-"""A tick's frame: what columns, guests, sessions and news become on the bus.
+"""What a shard publishes of a tick: its frame, its bulletin, and what gateways asked to hear again.
 
-Who missed a frame gets the same moment once more, by mail.
+Columns, guests, sessions and news become bytes here. Who missed a frame gets the same moment once
+more, by mail.
 
 Must not know: inputs, the journal, other shards' frames.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from functools import partial
 
 from protocol.frame import Frame
 from protocol.parts import PartTable
@@ -14,7 +16,7 @@ from server.cluster.seams import Bus
 from server.shard.config import ShardConfig
 from server.shard.framing import Framer
 from server.shard.handoff import Handoff
-from server.shard.mail import Resync, Resynced, frame_subject
+from server.shard.mail import Remind, Reminded, Resync, Resynced, bulletin_subject, frame_subject
 from server.shard.newsroom import Newsroom
 from server.shard.players import Players
 from server.shard.post import Post
@@ -46,7 +48,8 @@ class Publisher:
     ) -> None:
         self.frame_bytes = 0
         self._shard = config.shard
-        self._subject = frame_subject(config.world, config.shard)
+        self._frame_subject = frame_subject(config.world, config.shard)
+        self._bulletin_subject = bulletin_subject(config.world, config.shard)
         self._bus = bus
         self._world = world
         self._handoff = handoff
@@ -68,20 +71,24 @@ class Publisher:
         *,
         durable_tick: int,
         dilation: int,
-        resyncs: Iterable[tuple[str, Resync]],
+        resyncs: Sequence[tuple[str, Resync]],
     ) -> list[Export]:
         """Publish the frame of `tick`, and answer `resyncs`; gives the kinds' rows."""
         exports: list[Export] = [self._world.export(kind) for kind in self._kinds]
         released, players = self._handoff.release(durable_tick)
         for session, to in players:
-            self._newsroom.handed(session, to)
+            self._newsroom.handed(tick, session, to)
         self._replication.write(tick, self._world.step, exports, self._handoff.guests, released)
         self._players.follow(exports)
         leaving = self._handoff.guest_sessions()
-        frame = self._framer.frame(leaving, self._newsroom.take(), dilation)
+        news = self._newsroom.take(partial(self._players.plays, leaving))
+        frame = self._framer.frame(leaving, news, dilation)
+        bulletin = self._newsroom.bulletin(frame.epoch, frame.tick)
+        if bulletin is not None:
+            self._bus.publish(self._bulletin_subject, bulletin.encode())
         data = frame.encode()
         self.frame_bytes = len(data)
-        self._bus.publish(self._subject, data)
+        self._bus.publish(self._frame_subject, data)
         for gateway, question in resyncs:
             self._repeat(frame, gateway, question)
         return exports
@@ -93,8 +100,15 @@ class Publisher:
             cells=question.cells,
             gateway=gateway,
             events=self._newsroom.repeated(question.since, frame.tick),
+            handed=self._newsroom.handed_since(question.since),
         )
         self._post.send(gateway, Resynced(self._shard, question.cells, again.encode()))
+
+    def remind(self, tick: int, reminders: Sequence[tuple[str, Remind]]) -> None:
+        """Tell gateways what their players may have missed."""
+        for gateway, item in reminders:
+            told = self._newsroom.concerning(item.entity, item.cells, tick)
+            self._post.send(gateway, Reminded(item.session, item.generation, self._shard, told))
 
     def showing(self) -> Showing:
         """What publishes the steps that are taken again."""
