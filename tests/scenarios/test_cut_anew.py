@@ -1,5 +1,6 @@
 """A world that is cut anew under its players: nobody notices but the map of its borders."""
 
+from functools import partial
 from itertools import pairwise
 from math import hypot
 
@@ -7,11 +8,21 @@ import pytest
 
 from examples.comets import Steer, game
 from protocol.client import Client
+from server.gateway.core import Gateway
 from server.placement.tree import Tree, X, Y
 from server.testing import Sim
+from server.testing import sim as simulated
 
 SPEED = 60.0
 TICK_S = 1 / 20
+
+
+@pytest.fixture(params=["all shards", "few shards"], autouse=True)
+def _follows(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A gateway beside its shards, or one that takes the frames that its clients need."""
+    if request.param == "few shards":
+        selecting = partial(Gateway, follow=lambda _: None)  # the frames of others come in vain
+        monkeypatch.setattr(simulated, "Gateway", selecting)
 
 
 def split(sim: Sim, tree: Tree, shard: int, axis: int) -> Tree:

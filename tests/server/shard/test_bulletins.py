@@ -1,5 +1,6 @@
 """What concerns others than those who hear a shard's frames is in its bulletins."""
 
+import attrs
 import numpy as np
 import pytest
 
@@ -127,3 +128,20 @@ def test_a_shard_that_skips_ticks_is_heard_of_as_often(every: int) -> None:
         assert told[0] == 1
         assert gaps.max() < RECAP_TICKS + every
         assert (gaps[1:] >= RECAP_TICKS).all(), "and not more often"
+
+
+def test_what_happens_in_cells_that_were_cut_off_concerns_everybody() -> None:
+    space = Space(Partition.of(GEOMETRY), 0, 0.0)
+    newsroom = Newsroom(SCHEMA, space, 0, recap_ticks=RECAP_TICKS)
+    assert step(newsroom, 1, EmittedEvent(MEDAL, (1,), HERE, None))[0] == [1]
+    west, east = GEOMETRY.leaves
+    cut = attrs.evolve(
+        GEOMETRY, version=2, leaves=(west._replace(x0=4), west._replace(shard=2, x1=4), east)
+    )
+    space.move(Partition(cut, (0, 1, 2)))
+    frame, bulletin = step(newsroom, 2, EmittedEvent(MEDAL, (2,), HERE, None))
+    assert frame == []
+    assert bulletin is not None
+    assert numbers(bulletin.events) == [2], "who hears the cell's owner does not hear our frames"
+    again = newsroom.repeated(0, 3)
+    assert 1 in numbers(again), "who missed that frame has it told in no bulletin"
