@@ -134,6 +134,14 @@ def wide(make_world: Any) -> tuple[Any, Any]:
     return world, ann
 
 
+def move(world: Any, client: Any, source: int, to: int) -> None:
+    """Hand a session over."""
+    row = world.shards[source].rows.pop(client.session)
+    row.hop += 1
+    world.shards[to].rows[client.session] = row
+    world.shards[source].handed = [(client.session, to)]
+
+
 def reminders(world: Any) -> list[mail.Remind]:
     return [item for item in world.shards[NEW].items if isinstance(item, mail.Remind)]
 
@@ -160,7 +168,8 @@ def test_who_owned_cells_is_followed_while_it_shows_somebody_there(wide: tuple[A
     dot = world.add_dot(980, 100)
     geometry = in_three(world.geometry)
     world.gateway.cut_anew(Partition(geometry, (WEST, EAST, NEW), world.tick_number + 2))
-    world.shards[EAST].guests = world.shards[NEW].hidden = {dot, ann.entity}
+    world.shards[EAST].guests = world.shards[NEW].hidden = {dot}
+    move(world, ann, EAST, NEW)
     world.geometry = geometry
     world.tick(4)
     again = world.join("bob", 1010, 200)  # who comes now does not see the former owner's cells
@@ -170,10 +179,6 @@ def test_who_owned_cells_is_followed_while_it_shows_somebody_there(wide: tuple[A
     world.dots[dot].hp = 3
     world.tick(2)
     assert ann.seen() == world.truth(ann)
-    row = world.shards[EAST].rows.pop(ann.session)
-    row.hop += 1
-    world.shards[NEW].rows[ann.session] = row
-    world.shards[EAST].handed = [(ann.session, NEW)]
     world.shards[EAST].guests, world.shards[NEW].hidden = set(), set()
     world.tick(2 * UNFOLLOWED)
     assert world.followed == {NEW}, "once it has handed over everybody it is left"
@@ -189,10 +194,12 @@ def test_who_comes_after_a_cut_sees_what_the_former_owner_still_shows(make_world
     world.gateway.cut_anew(Partition(geometry, (WEST, EAST, NEW), 2))
     world.shards[EAST].guests = world.shards[NEW].hidden = {dot}
     world.geometry = geometry
+    ann = world.join("ann", 100, 100)
     world.tick(UNFOLLOWED)
-    assert world.followed == frozenset(), "nobody was here"
-    ann = world.join("ann", 1000, 100)
-    world.tick(3)
+    assert world.followed == {WEST}, "nobody was here"
+    world.dots[ann.entity].x = 1000.0
+    move(world, ann, WEST, NEW)
+    world.tick(4)
     assert dot in ann.seen()
     assert ann.seen() == world.truth(ann)
 
