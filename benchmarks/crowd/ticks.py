@@ -1,6 +1,7 @@
 """What the bus tells of a crowd: how long its players' ticks are, and how the world is cut.
 
-A player's tick is the time between two frames that list its session, whoever publishes them.
+A player's tick is the time between two frames of a shard that has its session, whichever that is.
+Frames say what has changed of that; a shard whose frame was missed counts as it was until then.
 
 Must not know: processes, the game.
 """
@@ -16,6 +17,7 @@ import trio
 from benchmarks.cluster import WORLD
 from protocol.errors import ProtocolError
 from protocol.frame import Frame
+from protocol.listing import Listing
 from server.cluster.seams import Bus
 from server.placement.reconciler import Listener
 from server.shard.mail import frame_subject
@@ -33,6 +35,7 @@ class Ticks:
     told: list[tuple[int, npt.NDArray[np.float64]]] = attrs.field(factory=list)
     shards: dict[int, int] = attrs.field(factory=dict)  # and how many play there
     slowest: int = 1000  # permille of full speed
+    _listings: dict[int, Listing] = attrs.field(factory=dict)
     _places: dict[int, int] = attrs.field(factory=dict)
     _heard: npt.NDArray[np.float64] = attrs.field(factory=lambda: np.full(65536, np.nan))
 
@@ -46,7 +49,12 @@ class Ticks:
             self._take(frame, trio.current_time())
 
     def _take(self, frame: Frame, now: float) -> None:
-        sessions = frame.sessions.session.tolist()
+        listing = self._listings.setdefault(frame.shard, Listing())
+        if frame.complete:
+            listing.begin(frame.sessions)
+        else:
+            listing.go_on(frame.sessions, frame.gone)
+        sessions = list(listing.rows)
         self.newest = max(self.newest, frame.tick)
         self.shards[frame.shard] = len(sessions)
         if not sessions:

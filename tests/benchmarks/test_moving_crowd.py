@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.crowd.ticks import Cuts, Ticks
 from benchmarks.crowd.world import CORNERS, Walker, game, press, window
-from protocol.frame import Frame, SessionColumns
+from protocol.frame import Frame
+from protocol.listing import SessionColumns
 from server.placement.plan import Plan
 from server.placement.tree import Tree, X
 from server.placement.words import Beacon, geometry_data
@@ -33,7 +34,7 @@ def test_pressing_feels_those_at_hand_and_costs_what_pairs_cost() -> None:
     assert felt[0] > felt[2]
 
 
-def frame(shard: int, tick: int, sessions: list[int]) -> Frame:
+def frame(shard: int, tick: int, sessions: list[int], gone: list[int] | None = None) -> Frame:
     empty = SessionColumns.empty()
     columns = {
         field.name: np.zeros(len(sessions), getattr(empty, field.name).dtype)
@@ -42,19 +43,20 @@ def frame(shard: int, tick: int, sessions: list[int]) -> Frame:
     }
     columns["session"] = np.array(sessions, np.uint64)
     return Frame(
-        shard=shard, epoch=1, tick=tick, step=tick, base=0, tree_version=1, dilation=900,
+        shard=shard, epoch=1, tick=tick, step=tick, base=0 if gone is None else tick - 1,
+        tree_version=1, dilation=900,
         keys=np.empty(0, np.uint32), offsets=np.zeros(1, np.uint32), blob=b"",
-        sessions=SessionColumns(**columns), privates=[], events=[], scores=None, handed=[],
-        kinds=1, cells=1,
+        sessions=SessionColumns(**columns), complete=gone is None,
+        gone=np.array(gone or [], np.uint64), privates=[], events=[], handed=[], kinds=1, cells=1,
     )  # fmt: skip
 
 
 def test_a_players_tick_goes_on_when_it_changes_its_shard() -> None:
     ticks = Ticks()
     ticks._take(frame(0, 1, [7, 8]), 1.0)
-    ticks._take(frame(0, 2, [7]), 1.05)
+    ticks._take(frame(0, 2, [], gone=[8]), 1.05)
     ticks._take(frame(1, 2, [8]), 1.07)
-    ticks._take(frame(1, 3, [7, 8]), 1.15)
+    ticks._take(frame(1, 3, [7], gone=[]), 1.15)
     assert ticks.players == 2
     assert sorted(ticks.within(1, 9).round().tolist()) == [50, 70, 80, 100]
     assert sorted(ticks.within(3, 9).round().tolist()) == [80, 100]
