@@ -41,7 +41,6 @@ from server.shard.inbox import Inbox, Taken
 from server.shard.mail import (
     Mail,
     Remind,
-    Reminded,
     Resync,
     Resynced,
     frame_subject,
@@ -229,7 +228,7 @@ class Shard:
         """Tell gateways what their players may have missed."""
         for gateway, item in reminders:
             told = self._newsroom.concerning(item.entity, item.cells, tick)
-            self._post.send(gateway, Reminded(item.session, item.generation, self.id, told))
+            self._post.send(gateway, item.answer(self.id, told))
 
     def _publish(self, tick: int, asked: Asked) -> list[Export]:
         exports = [self.world.export(kind) for kind in self._kinds]
