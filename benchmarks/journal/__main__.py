@@ -71,6 +71,7 @@ def _window(options: argparse.Namespace, *, store: bool) -> dict[str, Any]:
     server_argv = python(
         "benchmarks.journal.server",
         store=folder / "store" if store else "",
+        shards=options.shards,
         checkpoint_every_s=options.checkpoint_every_s,
     )
     try:
@@ -164,6 +165,7 @@ def _parse() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--shards", default="2x2", help="how the sea is cut")
     parser.add_argument("--seconds", type=float, default=20.0, help="of each window")
     parser.add_argument("--runs", type=int, default=3, help="windows of each")
     parser.add_argument("--checkpoint-every-s", type=float, default=5.0)
