@@ -3,8 +3,8 @@
 import hashlib
 from typing import Any
 
-from protocol.client import Client
 from protocol.frame import Scope
+from protocol.unconfirmed import Unconfirmed
 from server.gateway import sessions as gateway_sessions
 from server.gateway.links import LinkState
 from server.gateway.sessions import Sessions
@@ -58,17 +58,18 @@ plant(
 )
 
 
-def _report_without_count(self: Client, applied: int, margin: int, now: float) -> None:
-    lost = self._lost
-    _take_report(self, applied, margin, now)
-    self._lost = lost
+def _confirm_without_count(self: Unconfirmed, applied: int) -> bool:
+    lost = self.lost
+    is_news = _confirm(self, applied)
+    self.lost = lost
+    return is_news
 
 
-_take_report = Client._take_report
+_confirm = Unconfirmed.confirm
 plant(
     "undone inputs not counted",
     "a client does not count what a crash has undone",
-    (Client, "_take_report", _report_without_count),
+    (Unconfirmed, "confirm", _confirm_without_count),
 )
 
 
