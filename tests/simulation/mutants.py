@@ -255,7 +255,7 @@ FOUND_BY: Final[dict[str, int]] = {
     "trimmed before it was taken": 1,
     "handoff before commit": 3,
     "no dedup": 1,
-    "outs forgotten at recovery": 5,
+    "outs forgotten at recovery": 18,
     "progress forgotten at recovery": 1,
     "commands done again after a recovery": 1,
     "commands forgotten at recovery": 2,
@@ -270,7 +270,7 @@ FOUND_BY: Final[dict[str, int]] = {
     "bulletins taken behind a gap": 4,
     "news for everybody not repeated": 1,
     "lease not checked": 2,
-    "stale frames accepted": 5,
+    "stale frames accepted": 41,
     "tombstones dropped early": 1,
     "goodbye not recorded": 4,
 }
