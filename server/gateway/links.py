@@ -42,8 +42,9 @@ class Playing:
     is where inputs go, which runs ahead of `owner` while the session changes hands.
     `unacknowledged` are inputs of which the client was not told that they are applied, `posted` the
     one that was sent last to the present route. `confirms`: the owner is told that the client has
-    its new token, and so is each later one, since it may have missed it. `unlisted_at` is since
-    when no shard that is followed has the session.
+    its new token, and so is each later one, since it may have missed it. `missed_times` counts how
+    often more happened than the link could be told. `unlisted_at` is since when no shard that is
+    followed has the session.
     """
 
     session: int
@@ -57,6 +58,7 @@ class Playing:
     )
     newest_seq: int = 0
     posted: int = 0
+    missed_times: int = 0
     confirms: bool = False
     unlisted_at: float | None = None
 

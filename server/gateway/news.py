@@ -59,10 +59,16 @@ class News:
         return [waiting for _, waiting in self._in(interest)]
 
     def concerning(self, interest: Interest | None, entity: int) -> list[Waiting]:
-        """The events of `interest` and those addressed to `entity`, in order."""
-        placed = self._in(interest) if interest is not None else []
+        """The events of `interest` and those addressed to `entity`, in order.
+
+        Who is not placed yet (None) sees nothing, but what happened everywhere concerns it.
+        """
+        placed = self._everywhere() if interest is None else self._in(interest)
         numbered = [*placed, *self.addressed.get(entity, ())]
         return [waiting for _, waiting in sorted(numbered, key=lambda entry: entry[0])]
+
+    def _everywhere(self) -> list[_Numbered]:
+        return [(number, event) for cell, number, event in self._placed if cell == _EVERYWHERE]
 
     def _in(self, interest: Interest) -> list[_Numbered]:
         if not self._placed:

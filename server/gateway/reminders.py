@@ -26,6 +26,7 @@ class _Missing:
     state: LinkState
     playing: Playing
     shards: list[int]
+    times: int
     next_at: float = 0.0
 
 
@@ -45,7 +46,8 @@ class Reminders:
 
     def begin(self, state: LinkState, playing: Playing) -> None:
         """A session goes on over `state`, where it may have missed something."""
-        self._open[playing.session] = _Missing(state, playing, list(self._shards))
+        times, playing.missed_times = playing.missed_times, playing.missed_times + 1
+        self._open[playing.session] = _Missing(state, playing, list(self._shards), times)
 
     def due(self, now: float, awake: float) -> list[tuple[int, Remind]]:
         """(shard, question) of those that are to be asked now; links are late in `awake` time."""
@@ -62,7 +64,7 @@ class Reminders:
             ):
                 missing.next_at = now + limits.ASK_AGAIN_S
                 cells = state.interest.cells
-                question = Remind(session, playing.generation, playing.entity, cells)
+                question = Remind(session, playing.generation, playing.entity, cells, missing.times)
                 questions += [(shard, question) for shard in missing.shards]
         return questions
 
@@ -72,6 +74,7 @@ class Reminders:
         if (
             missing is None
             or missing.playing.generation != item.generation
+            or missing.times != item.times
             or missing.state.phase is Phase.CLOSED
             or item.shard not in missing.shards
             or len(item.told) > missing.state.events.room

@@ -132,16 +132,23 @@ class Seek:
 
 @attrs.frozen
 class Remind:
-    """The player of `session` is back after a lost link and asks which durable events concern it.
+    """The player of `session` may have missed durable events, and asks which concern it: it is back
+    after a lost link, or its link was too slow for all of them.
 
     Asked of every shard, since what happened elsewhere than in the one that owns it now may have
-    been missed as well. `cells` are those that it sees. Repeat until `Reminded` comes.
+    been missed as well. `cells` are those that it sees. Repeat until `Reminded` comes, which says
+    `times`, too: how often the link had missed something before.
     """
 
     session: int
     generation: int
     entity: int
     cells: tuple[int, ...]
+    times: int = 0
+
+    def answer(self, shard: int, told: tuple[tuple[int, bytes], ...]) -> "Reminded":
+        """What `shard` remembers."""
+        return Reminded(self.session, self.generation, shard, told, self.times)
 
 
 # --- from a shard to a gateway -------------------------------------------------------------------
@@ -240,6 +247,7 @@ class Reminded:
     generation: int
     shard: int
     told: tuple[tuple[int, bytes], ...]
+    times: int = 0
 
 
 Item: TypeAlias = (

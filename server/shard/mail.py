@@ -241,6 +241,7 @@ _FIELDS: Final[dict[str, Callable[[Any], Any]]] = {
     "session": _U64,
     "entity": _U64,
     "generation": _U32,
+    "times": _U32,
     "hop": _U32,
     "applied": _U32,
     "shard": _U32,

@@ -16,7 +16,7 @@ from server.cluster.seams import Bus
 from server.shard.config import ShardConfig
 from server.shard.framing import Framer
 from server.shard.handoff import Handoff
-from server.shard.mail import Remind, Reminded, Resync, Resynced, bulletin_subject, frame_subject
+from server.shard.mail import Remind, Resync, Resynced, bulletin_subject, frame_subject
 from server.shard.newsroom import Newsroom
 from server.shard.players import Players
 from server.shard.post import Post
@@ -108,7 +108,7 @@ class Publisher:
         """Tell gateways what their players may have missed."""
         for gateway, item in reminders:
             told = self._newsroom.concerning(item.entity, item.cells, tick)
-            self._post.send(gateway, Reminded(item.session, item.generation, self._shard, told))
+            self._post.send(gateway, item.answer(self._shard, told))
 
     def showing(self) -> Showing:
         """What publishes the steps that are taken again."""

@@ -64,7 +64,8 @@ class NodeJournal:
 
         async def work(journal: StoreJournal) -> int:
             position = await journal.claim(shard, epoch)
-            self._history.claimed(shard, epoch, self._line.node, position)
+            if self._line.engine.journal is journal:  # else it has died, and nobody will hear
+                self._history.claimed(shard, epoch, self._line.node, position)
             return position
 
         try:

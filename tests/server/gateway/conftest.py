@@ -119,7 +119,7 @@ class PuppetShard:
                 self.world.publish("w.gateway.g0", self._resynced(item))
             elif isinstance(item, mail.Remind) and self.remembers:
                 told = tuple(self.proclaimed[-shard_limits.EVENTS_REMEMBERED :])
-                self.world.answer(mail.Reminded(item.session, item.generation, self.id, told))
+                self.world.answer(item.answer(self.id, told))
 
     def spark(self, x: float, y: float, kind: int = SPARK) -> None:
         cell = self.world.geometry.cell_of(x, y)

@@ -1,11 +1,13 @@
 """Events reach exactly those whom they concern, once, and the lasting ones even a late link."""
 
-from protocol import messages
+from protocol import cbor, messages
 from protocol.messages import Hello
+from protocol.news import Bulletin, FrameEvent, Scope
+from protocol.schema import Schema
 from server.gateway import limits
+from server.gateway.news import News
 from server.shard import mail
-
-SPARK, PRIZE = 0, 1
+from tests.server.gateway.conftest import DESCRIPTION, PRIZE, SPARK
 
 
 def make_late(world, client) -> int:
@@ -42,6 +44,14 @@ def test_an_event_for_everybody_reaches_everybody(world) -> None:
     world.shards[1].shout()
     world.tick()
     assert [client.events for client in (ann, far, observer)] == [[(SPARK, 1)]] * 3
+
+
+def test_who_is_welcome_and_not_placed_yet_is_told_what_happens_to_everybody() -> None:
+    news = News()
+    fact, cell = cbor.dumps([PRIZE, 1]), cbor.dumps([PRIZE, 2])
+    events = [FrameEvent(PRIZE, fact, Scope.WORLD, 0, 9), FrameEvent(PRIZE, cell, Scope.CELL, 3, 9)]
+    news.add(Bulletin(0, 1, 9, events=events), Schema.from_data(DESCRIPTION), 0.0)
+    assert [waiting.item for waiting in news.concerning(None, 5)] == [fact]
 
 
 def test_events_keep_their_order(world) -> None:

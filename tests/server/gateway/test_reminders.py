@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from protocol import cbor
+from protocol.messages import Ack
+from server.gateway import limits
 from server.shard import mail
 from tests.server.gateway.conftest import PRIZE
 
@@ -55,6 +57,7 @@ def test_an_answer_counts_once_and_for_its_own_link(world: Any) -> None:
     for wrong in (generation - 1, generation + 1):
         world.answer(mail.Reminded(session, wrong, 0, ((5, prize(1)),)))
     world.answer(mail.Reminded(session + 1, generation, 0, ((5, prize(1)),)))
+    world.answer(mail.Reminded(session, generation, 0, ((5, prize(1)),), 1))
     for _ in range(2):
         world.answer(mail.Reminded(session, generation, 0, ((5, prize(3)),)))
     world.tick()
@@ -72,3 +75,25 @@ def test_nobody_is_asked_about_who_joins_or_has_gone(make_world: Callable[[], An
     before = len(asked(world, 0))
     world.tick(30)
     assert len(asked(world, 0)) == before
+
+
+def test_an_answer_from_before_more_was_missed_does_not_count(world: Any) -> None:
+    """It does not have what was let go since."""
+    client, session, generation = back_again(world)
+    old = asked(world, 0)[-1]
+    client.acknowledges = False
+    world.tick(40)
+    for number in range(limits.EVENTS_LASTING + 1):
+        world.shards[1].proclaim(number)
+    world.tick()
+    client.acknowledges = True
+    client.say(Ack(client.snapshots[-1].tick))
+    world.tick(2)
+    world.answer(old.answer(0, ((5, prize(1)),)))
+    world.tick(2)
+    assert client.events == []
+    new = asked(world, 0)[-1]
+    assert (new.session, new.generation, new.times) == (session, generation, 1)
+    world.answer(new.answer(0, ((5, prize(2)),)))
+    world.tick(2)
+    assert client.events == [(PRIZE, 2)]

@@ -16,7 +16,7 @@ u32 = st.integers(0, 2**32 - 1)
 u64 = st.integers(0, 2**64 - 1)
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(("session", "entity", "tick", "view", "since"), u64),
-    **dict.fromkeys(("generation", "hop", "seq", "applied", "shard", "kind", "code"), u32),
+    **dict.fromkeys(("generation", "times", "hop", "seq", "applied", "shard", "kind", "code"), u32),
     **dict.fromkeys(("token", "token_hash", "next_hash", "frame"), st.binary(max_size=64)),
     **dict.fromkeys(("name", "reason"), st.text(max_size=50)),
     "cells": st.lists(u32, max_size=5).map(tuple),
