@@ -29,7 +29,7 @@ develop: $(VENV)/.developed ## also install what tests and checks need
 demo: install ## run the living world with bots and show it in the terminal
 	@$(RUN)/shoal demo
 
-test: develop ## run the tests (a few minutes)
+test: develop ## run the tests (ten minutes)
 	$(RUN)/python -m pytest -m "not slow"
 
 test-slow: develop ## run the tests that take their time, too (several minutes more)
