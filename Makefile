@@ -29,13 +29,13 @@ develop: $(VENV)/.developed ## also install what tests and checks need
 demo: install ## run the living world with bots and show it in the terminal
 	@$(RUN)/shoal demo
 
-test: develop ## run the tests (a few minutes)
+test: develop ## run the tests (ten minutes)
 	$(RUN)/python -m pytest -m "not slow"
 
 test-slow: develop ## run the tests that take their time, too (several minutes more)
 	$(RUN)/python -m pytest -m slow
 
-simulate: develop ## the whole cluster under seeded faults, SEEDS=200 times (ten minutes)
+simulate: develop ## the whole cluster under seeded faults, SEEDS=200 times (eleven minutes)
 	$(RUN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
 
 simulate-mutants: develop ## how many seeds it takes to find each planted bug

@@ -8,7 +8,6 @@ Must not know: what is measured.
 
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,8 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.interest.children import Child, ChildFailedError
+from benchmarks.ports import free_port, listens
 
-__all__ = ["Cluster", "EngineMissingError", "free_port", "listens"]
+__all__ = ["Cluster", "EngineMissingError"]
 
 WORLD: Final = "bench"
 _START_S: Final = 90.0
@@ -112,23 +112,6 @@ def _command(role: str, game: str, shards: str, *flags: str) -> list[str]:
 def _admitting(port: int) -> list[str]:
     most = "20000"
     return ["--port", str(port), "--clients-max", most, "--clients-per-address-max", most]
-
-
-def free_port() -> int:
-    """A port of loopback on which nobody listens now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def listens(port: int) -> bool:
-    """Whether somebody lets connections in there."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=1):
-            return True
-    except OSError:
-        return False
 
 
 def _wait_listens(port: int, child: Child) -> None:

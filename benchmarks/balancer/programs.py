@@ -8,7 +8,6 @@ Must not know: what is measured.
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -20,7 +19,9 @@ from typing import Final
 import attrs
 import trio
 
-__all__ = ["Deployment", "DeploymentError", "Program", "find", "free_port"]
+from benchmarks.ports import free_port
+
+__all__ = ["Deployment", "DeploymentError", "Program", "find"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 HOST: Final = "127.0.0.1"
@@ -50,14 +51,6 @@ def find(name: str) -> str:
     if path is None:
         raise DeploymentError(f"there is no {name} on this machine")
     return path
-
-
-def free_port() -> int:
-    """A port that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @attrs.define(eq=False)

@@ -33,9 +33,10 @@ from benchmarks.crash.bots import BACK_PATIENCE_S
 from benchmarks.crash.crowd import Crowd
 from benchmarks.crash.game import game
 from benchmarks.crash.history import Archive, History
-from benchmarks.crash.served import Served, free_port
+from benchmarks.crash.served import Served
 from benchmarks.crash.verdict import Verdict, Witness, judge, take
 from benchmarks.interest.children import ChildFailedError
+from benchmarks.ports import free_port
 from protocol.geometry import Geometry
 from protocol.schema import Schema
 

@@ -5,7 +5,6 @@ Must not know: what is proved.
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,19 +14,12 @@ from typing import Any, Final
 import attrs
 
 from benchmarks.interest.children import ROOT
+from benchmarks.ports import listens
 
-__all__ = ["Served", "free_port"]
+__all__ = ["Served"]
 
 _SHOAL: Final = "from server.cli import main; main()"  # what the `shoal` script does
 _END_S: Final = 30.0
-
-
-def free_port() -> int:
-    """A TCP port of loopback that nobody has."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 @attrs.define
@@ -58,9 +50,8 @@ class Served:
         """Wait until the port answers; False if the process ended, or it took too long."""
         deadline = time.monotonic() + patience_s
         while time.monotonic() < deadline and self.exit_code is None:
-            with socket.socket() as sock:
-                if not sock.connect_ex(("127.0.0.1", port)):
-                    return True
+            if listens(port):
+                return True
             time.sleep(0.05)
         return False
 
