@@ -5,6 +5,10 @@ keys) where it begins. All of them stand on the frame of tick `base`; 0 means th
 nothing: all are keyframes. A gateway cuts out the updates that its clients need without decoding
 them. Private sections and event values are encoded items, which are passed on as they are.
 
+`base_epoch` is the epoch of that frame. It is another one than the frame's own in the first frame
+of an owner that goes on from the former one's parts, and only then it travels, as a last item:
+who does not know it takes that one frame for damaged, and asks for everything after the next.
+
 Reading is strict although the hop is trusted: a damaged frame is an error, not a guess.
 Must not know: what updates say.
 """
@@ -31,6 +35,10 @@ Range: TypeAlias = tuple[int, int]
 ByCell: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]
 
 
+def _own_epoch(frame: "Frame") -> int:
+    return frame.epoch
+
+
 @attrs.define(eq=False)
 class Frame:
     """One tick of one shard. `dilation` is its speed in permille of the schedule's.
@@ -38,7 +46,7 @@ class Frame:
     `sessions` are those whose rows have changed since `base`, or all that the shard has if the
     listing is `complete`, as in a frame that stands on nothing; `gone` are those that it had.
     `privates` are (session, encoded private section) changed since `base`; `handed` (session,
-    shard) that left.
+    shard) that left. The listing of an epoch's first frame is always complete.
     """
 
     shard: int
@@ -57,6 +65,7 @@ class Frame:
     privates: Sequence[tuple[int, bytes]] = ()
     events: Sequence[FrameEvent] = ()
     handed: Sequence[tuple[int, int]] = ()
+    base_epoch: int = attrs.field(default=attrs.Factory(_own_epoch, takes_self=True))
     _by_cell: ByCell | None = attrs.field(default=None, init=False)
     _ranges: dict[int, Range] | None = attrs.field(default=None, init=False)
     _bounds: list[int] = attrs.field(factory=list, init=False)
@@ -65,6 +74,7 @@ class Frame:
 
     def encode(self) -> bytes:
         """The frame as bytes."""
+        former = [self.base_epoch] if self.base and self.base_epoch != self.epoch else []
         return cbor.dumps(
             [
                 [self.shard, self.epoch, self.tick, self.step, self.base],
@@ -81,6 +91,7 @@ class Frame:
                 [list(private) for private in self.privates],
                 event_items(self.events),
                 [list(pair) for pair in self.handed],
+                *former,
             ]
         )
 
@@ -91,6 +102,10 @@ class Frame:
             return _decode(cbor.loads_arrays(data))
         except (TypeError, ValueError, IndexError, KeyError) as error:
             raise RemoteProtocolError(f"a damaged frame: {error!r}") from None
+
+    def stands_on(self, epoch: int, tick: int) -> bool:
+        """Whether this goes on from what was published at `tick` of `epoch`."""
+        return self.base > 0 and (self.base_epoch, self.base) == (epoch, tick)
 
     @property
     def by_cell(self) -> ByCell:
@@ -156,6 +171,7 @@ def runs_of(cells: Iterable[int]) -> Runs:
 def _decode(item: Any) -> Frame:
     (
         head, terms, keys, offsets, blob, columns, complete, gone, privates, events, handed,
+        *former,
     ) = item  # fmt: skip
     shard, epoch, tick, step, base = (whole(number) for number in head)
     tree_version, dilation, kinds, cells = (whole(number) for number in terms)
@@ -163,6 +179,9 @@ def _decode(item: Any) -> Frame:
         raise ValueError("a head out of bounds")
     _check_index(keys, offsets, blob)
     _check_gone(gone, typed(complete, bool), base)
+    base_epoch = _base_epoch(former, epoch) if former else epoch
+    if base_epoch != epoch and not (base and complete):
+        raise ValueError("the first frame of an epoch that says too little")
     return Frame(
         shard=shard,
         epoch=epoch,
@@ -180,9 +199,17 @@ def _decode(item: Any) -> Frame:
         privates=[(whole(a, ID_MAX), typed(b, bytes)) for a, b in privates],
         events=read_events(events),
         handed=[(whole(a, ID_MAX), whole(b, SHARD_MAX)) for a, b in handed],
+        base_epoch=base_epoch,
         kinds=kinds,
         cells=cells,
     )
+
+
+def _base_epoch(former: Any, epoch: int) -> int:
+    (base_epoch,) = former
+    if whole(base_epoch) >= epoch:
+        raise ValueError("an epoch that follows a later one")
+    return whole(base_epoch)
 
 
 def _check_index(keys: Any, offsets: Any, blob: Any) -> None:

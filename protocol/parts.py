@@ -64,11 +64,14 @@ class PartTable:
     # --- the owner -------------------------------------------------------------------------------
 
     def begin(self, tick: int, step: int) -> None:
-        """Start writing the state after `step`, which is published at `tick`."""
+        """Start writing the state after `step`, which is published at `tick`.
+
+        A receiver's table may be written on from where it stands: then it is its owner's.
+        """
         assert tick > self.tick, "a table goes forward only"
         if not self._writers:
             self._writers = tuple(
-                Writer(slab, self.keys, kind) for kind, slab in enumerate(self.slabs)
+                Writer(slab, self.keys, kind, self.step) for kind, slab in enumerate(self.slabs)
             )
         self._go_to(tick, step)
 
@@ -89,6 +92,18 @@ class PartTable:
     def finish(self) -> None:
         """End writing."""
         self._memo.clear()
+
+    def handles(self, kind_index: int, ids: npt.NDArray[np.uint64]) -> Ints:
+        """The slots in which the entities `ids` of a kind stand; -1 for those who are not here."""
+        slab = self.slabs[kind_index]
+        rows = (slab.part >= 0).nonzero()[0]
+        handles = np.full(len(ids), -1, np.int64)
+        if len(rows):
+            rows = rows[np.argsort(slab.ids[rows])]
+            at = np.minimum(np.searchsorted(slab.ids[rows], ids), len(rows) - 1)
+            found = slab.ids[rows[at]] == ids
+            handles[found] = rows[at[found]]
+        return handles
 
     # --- both sides ------------------------------------------------------------------------------
 

@@ -161,6 +161,9 @@ class Replica:
         self.tick = max(self.tick, frame.tick)
         if frame.base == 0 and frame.shard in self.tables:
             self._reset(self.tables[frame.shard], frame.epoch, changes)
+        known = self.tables.get(frame.shard)
+        if known is not None and frame.stands_on(known.epoch, known.tick):
+            known.epoch = frame.epoch  # another owner may go on with it
         table = self._table(frame.shard, frame.epoch, changes)
         report = Report()
         table.apply_frame(

@@ -73,25 +73,29 @@ class KindRows:
 
 
 class Writer:
-    """Writes one kind of a table. It knows since when each slot is empty."""
+    """Writes one kind of a table. It knows since when each slot is empty.
 
-    def __init__(self, slab: Slab, keys: Keys, kind: int) -> None:
+    Who stands in the slab already, after `step`, counts as written the last time.
+    """
+
+    def __init__(self, slab: Slab, keys: Keys, kind: int, step: int) -> None:
         self._slab = slab
         self._keys = keys
         self._kind = kind
         self._vacated = np.full((len(slab.key), limits.SLOTS), NEVER, np.int64)
         # By cell the place of its first part and one more: zeros are memory that nobody touched.
         self._first = np.zeros(keys.cells, np.int32)
-        self._step = NEVER
+        self._step = step
         course = slab.kind.course
         # The field that courses follow from is told with them, and not by itself.
         self._heading = course.heading.field if course and course.heading else None
+        rows = (slab.part >= 0).nonzero()[0]
         self._before: dict[str, npt.NDArray[Any]] = {
-            "handles": np.zeros(0, np.int64),
-            "ids": np.zeros(0, np.uint64),
-            "cells": np.zeros(0, np.int32),
-            "step0": np.zeros(0, np.int64),
-            **{_FIELD + name: column[:0] for name, column in slab.values.items()},
+            "handles": rows,
+            "ids": slab.ids[rows],
+            "cells": slab.cell[slab.part[rows]],
+            "step0": slab.course[rows, STEP0] if course else np.zeros(len(rows), np.int64),
+            **{_FIELD + name: column[rows] for name, column in slab.values.items()},
         }
 
     def write(self, rows: KindRows, reasons: Reasons, *, tick: int, step: int) -> None:

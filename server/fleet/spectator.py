@@ -103,8 +103,9 @@ class Spectator:
             return True  # a late one
         if frame.base == 0:
             table.reset(frame.epoch)
-        elif frame.epoch != table.epoch or frame.base != table.tick:
+        elif not frame.stands_on(table.epoch, table.tick):
             return False
+        table.epoch = frame.epoch
         report = Report(names=False)
         table.apply_frame(
             frame.blob, frame.offsets, frame.tick, frame.step, report, base=frame.base

@@ -15,7 +15,7 @@ __all__ = ["Baseline", "Position"]
 
 @attrs.frozen
 class Position:
-    """A tick of one shard under one epoch."""
+    """A tick of one shard, of what was begun in `epoch`."""
 
     epoch: int
     tick: int

@@ -119,7 +119,7 @@ class Bodies:
         if not self.chained or plan.everything:
             return None
         heads = {
-            (shard, frame.tick): self._group_head(frame)
+            (shard, frame.tick): self._group_head(feed, frame)
             for shard, feed in self._feeds.items()
             for frame in feed.fresh
         }
@@ -130,7 +130,7 @@ class Bodies:
     def _frame_groups(self, interest: Interest) -> list[bytes]:
         if interest.everything:
             return [
-                self._group(frame, len(frame.keys), frame.blob)
+                self._group(feed, frame, len(frame.keys), frame.blob)
                 for feed in self._feeds.values()
                 for frame in feed.fresh
             ]
@@ -140,9 +140,9 @@ class Bodies:
                 for shard, cells in interest.by_shard.items()
                 if shard in self._feeds  # else it is followed from the next poll on
             ]
-            return [self._cut(f, cells) for feed, cells in own for f in feed.fresh]
+            return [self._cut(feed, f, cells) for feed, cells in own for f in feed.fresh]
         feeds = self._with_strays(interest, {s: f.strays.fresh for s, f in self._feeds.items()})
-        return [self._cut(f, cells) for feed, cells in feeds for f in feed.fresh]
+        return [self._cut(feed, f, cells) for feed, cells in feeds for f in feed.fresh]
 
     def _with_strays(
         self, interest: Interest, strays: dict[int, frozenset[int]]
@@ -156,10 +156,10 @@ class Bodies:
                 found.append((feed, cells))
         return found
 
-    def _cut(self, frame: Frame, cells: Iterable[int]) -> bytes:
+    def _cut(self, feed: Feed, frame: Frame, cells: Iterable[int]) -> bytes:
         """A group of what a frame tells of some cells, undecoded."""
         count, pieces = frame.cut(cells)
-        return b"".join((self._group_head(frame), cbor.array_head(count), *pieces))
+        return b"".join((self._group_head(feed, frame), cbor.array_head(count), *pieces))
 
     # --- exceptions: encoded from the copies -----------------------------------------------------
 
@@ -172,21 +172,21 @@ class Bodies:
         new = [cell for cell in cells if cell not in kept]
         groups = []
         if old and self.chained and baseline is self._previous:
-            groups = [self._cut(frame, old) for frame in feed.fresh]
+            groups = [self._cut(feed, frame, old) for frame in feed.fresh]
             known = _NOTHING
         else:
             known = self._encoded(feed, old, baseline.positions.get(feed.shard))
         fresh = self._keyframes(feed, new)
         count = known[0] + fresh[0]
         if count or not groups:
-            groups.append(self._group(feed.newest, count, known[1] + fresh[1]))
+            groups.append(self._group(feed, feed.newest, count, known[1] + fresh[1]))
         return groups
 
     def _encoded(self, feed: Feed, cells: list[int], since: Position | None) -> Encoded:
         """The updates of `cells` since a position, or keyframes if there is no way from there."""
         if not cells:
             return _NOTHING
-        if since is None or feed.newest is None or since.epoch != feed.newest.epoch:
+        if since is None or since.epoch != feed.epoch:
             return self._keyframes(feed, cells)
         table = feed.table()
         updates = [u for u in table.encode(table.parts_in(cells), since.tick) if u is not None]
@@ -208,21 +208,21 @@ class Bodies:
         It can if it holds nothing yet, and on a new epoch, where it clears the shard by itself.
         """
         position = baseline.positions.get(feed.shard)
-        if position is None or feed.newest is None or position.epoch != feed.newest.epoch:
+        if position is None or position.epoch != feed.epoch:
             return True
         return feed.reaches(position)
 
     # --- bytes -----------------------------------------------------------------------------------
 
-    def _group(self, frame: Frame, count: int, updates: bytes) -> bytes:
-        return b"".join((self._group_head(frame), cbor.array_head(count), updates))
+    def _group(self, feed: Feed, frame: Frame, count: int, updates: bytes) -> bytes:
+        return b"".join((self._group_head(feed, frame), cbor.array_head(count), updates))
 
-    def _group_head(self, frame: Frame) -> bytes:
+    def _group_head(self, feed: Feed, frame: Frame) -> bytes:
         key = frame.shard, frame.tick
         head = self._heads.get(key)
         if head is None:
             age, lag = self._tick - frame.tick, frame.tick - frame.step
-            empty = group(frame.shard, frame.epoch, age, lag, 0, b"")
+            empty = group(frame.shard, feed.epoch, age, lag, 0, b"")
             head = self._heads[key] = empty[:-1]  # without the head of its empty array
         return head
 

@@ -1,10 +1,11 @@
 """What the gateway holds of a shard: the frames since the last snapshots, and a table of its parts.
 
 A frame's updates stand on the tick of the frame before it (`base`). Frames that chain are sliced as
-they are. A frame that does not chain is refused, and the shard is asked for what was missed. The
-table is for those who need more than the newest frame says: joiners, moved interests, late links.
-A shard of this very process lends its own; of others there is a copy, to which frames are applied
-lazily, with a bounded backlog, and which encodes the very bytes that the owner would.
+they are, also where another owner goes on from the former one's parts: what links hold is a
+baseline as ever. A frame that does not chain is refused, and the shard is asked for what was
+missed. The table is for those who need more than the newest frame says: joiners, moved interests,
+late links. A shard of this very process lends its own; of others there is a copy, to which frames
+are applied lazily, with a bounded backlog, and which encodes the very bytes that the owner would.
 
 Must not know: links, interest, the bus.
 """
@@ -46,10 +47,12 @@ class Taken(Enum):
 class Feed:
     """One shard's frames and the table of its parts; `owners` is the shard's own, if it is here.
 
-    `fresh` are the frames since the last snapshots. While `chained` they stand on one another from
-    there on; otherwise a link needs an update from the copy. `damaged`: the copy is not what the
-    shard has (a CRC says so) and the shard must be asked for all of it. Links may have
-    missed what happened in the shard since tick `known`; None: nothing, until its first frame.
+    `epoch` is that of the baselines, in which what is held now began: the newest frame's, or an
+    older one if that goes on from it. `fresh` are the frames since the last snapshots. While
+    `chained` they stand on one another from there on; otherwise a link needs an update from the
+    copy. `damaged`: the copy is not what the shard has (a CRC says so) and the shard must be asked
+    for all of it. Links may have missed what happened in the shard since tick `known`; None:
+    nothing, until its first frame.
     """
 
     def __init__(
@@ -62,6 +65,7 @@ class Feed:
         known: int | None = None,
     ) -> None:
         self.shard = shard
+        self.epoch = 0
         self.newest: Frame | None = None
         self.fresh: list[Frame] = []
         self.chained = True
@@ -79,7 +83,7 @@ class Feed:
     @property
     def position(self) -> Position | None:
         """The newest tick that is held, None before the first frame."""
-        return Position(self.newest.epoch, self.newest.tick) if self.newest else None
+        return Position(self.epoch, self.newest.tick) if self.newest else None
 
     @property
     def tick(self) -> int:
@@ -116,7 +120,7 @@ class Feed:
     def reaches(self, position: Position) -> bool:
         """Whether a delta since `position` of the present epoch can still be encoded exactly."""
         newest = self.newest
-        if newest is None or position.epoch != newest.epoch:
+        if newest is None or position.epoch != self.epoch:
             return False
         return self._whole_since <= position.tick and newest.tick - position.tick < RETAINED_TICKS
 
@@ -151,16 +155,17 @@ class Feed:
 
     def _judge(self, frame: Frame) -> Taken:
         newest = self.newest
-        if newest is not None and frame.epoch < newest.epoch:
-            return Taken.OLD
-        if newest is not None and frame.epoch == newest.epoch:
-            if frame.tick <= newest.tick:
+        if newest is not None:
+            if frame.epoch < newest.epoch:
                 return Taken.OLD
-            if frame.base == newest.tick:
+            if frame.epoch == newest.epoch and frame.tick <= newest.tick:
+                return Taken.OLD
+            if frame.stands_on(newest.epoch, newest.tick) and frame.tick > newest.tick:
                 return Taken.CHAINED
         return Taken.RESET if frame.base == 0 else Taken.GAP
 
     def _start_anew(self, frame: Frame) -> None:
+        self.epoch = frame.epoch
         self._copy.reset(frame.epoch)
         self._backlog.clear()
         self._backlog_bytes = 0

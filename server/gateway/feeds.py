@@ -91,7 +91,7 @@ class Feeds:
                 return None
             case Taken.GAP:
                 self.gaps += 1
-                held = feed.position
+                held = feed.newest
                 same = held is not None and held.epoch == frame.epoch and not feed.damaged
                 self._ask(feed, feed.tick if same else 0, now)
                 return None

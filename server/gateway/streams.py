@@ -237,7 +237,7 @@ def groups_item(feeds: Mapping[int, Feed], tick: int, updates: Updates) -> bytes
         if newest is not None and (shard in by_shard or feed.fresh):
             mine = by_shard.get(shard, [])
             age, lag = tick - newest.tick, newest.tick - newest.step
-            groups.append(group(shard, newest.epoch, age, lag, len(mine), b"".join(mine)))
+            groups.append(group(shard, feed.epoch, age, lag, len(mine), b"".join(mine)))
     return cbor.array_head(len(groups)) + b"".join(groups)
 
 

@@ -266,7 +266,7 @@ class Reconciler:
 
         Then a checkpoint is better, which its owner keeps when it gives the shard up.
         """
-        made = standby or Standby(partial(self._make(shard), 0), shard, self._journal)
+        made = standby or Standby(partial(self._make(shard), 0), shard, self._journal, self._bus)
         try:
             if standby is None:
                 await made.begin()

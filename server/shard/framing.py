@@ -1,8 +1,9 @@
 """The frame of a tick: the shard's parts, its sessions, their private sections, and events.
 
-A frame stands on the one before it (`base`), and lists the sessions that have changed since; the
-first of an epoch stands on nothing, and lists all. A gateway that missed one gets the same moment
-again on whatever base it still has, with all sessions.
+A frame stands on the one before it (`base`), and lists the sessions that have changed since. The
+first of an epoch lists all, and stands on nothing, unless the owner goes on from the parts that the
+former one published: then it stands on that one's last frame. A gateway that missed one gets the
+same moment again on whatever base it still has of this epoch, with all sessions.
 
 Must not know: the bus, the journal, how sessions are kept.
 """
@@ -38,8 +39,14 @@ class Framer:
         self._space = space
         self._table = table
         self._players = players
-        self._base = 0
+        self._base = self._base_epoch = 0
+        self._first = 0  # tick of this epoch
         self._listed = SessionColumns.empty()
+
+    def go_on_from(self, table: PartTable) -> None:
+        """Frame `table`, whose state a former owner published last."""
+        self._table = table
+        self._base, self._base_epoch = table.tick, table.epoch
 
     def frame(self, guests: Sequence[Session], news: News, dilation: int) -> Frame:
         """The next frame, of the table's tick; `guests` are sessions that are on their way."""
@@ -47,9 +54,11 @@ class Framer:
         # After a pause longer than deltas reach there are only keyframes, which say nothing of
         # the parts that are gone: receivers have to begin anew.
         base = self._base if tick - self._base < wire_limits.RETAINED_TICKS else 0
+        is_first = self._base_epoch != self._table.epoch
+        complete = is_first or not base
         keys, blob, offsets = self._table.encode_changed(base or None)
         before, self._listed = self._listed, self._players.columns(guests)
-        sessions, gone = difference(before, self._listed) if base else (self._listed, _NOBODY)
+        sessions, gone = (self._listed, _NOBODY) if complete else difference(before, self._listed)
         frame = Frame(
             shard=self._table.shard,
             epoch=self._table.epoch,
@@ -62,7 +71,7 @@ class Framer:
             offsets=offsets,
             blob=blob,
             sessions=sessions,
-            complete=not base,
+            complete=complete,
             gone=gone,
             privates=self._players.changed_privates(self._table.step),
             events=news.events,
@@ -70,7 +79,11 @@ class Framer:
             kinds=len(self._schema.kinds),
             cells=self._space.partition.geometry.cells,
         )
-        self._base = frame.tick
+        if base:
+            frame.base_epoch = self._base_epoch
+        if is_first:
+            self._first = tick
+        self._base, self._base_epoch = tick, frame.epoch
         return frame
 
     def begin_anew(self) -> None:
@@ -100,11 +113,12 @@ class Framer:
             keys, blob, offsets = self._keyframes(cells)
         else:
             retained = 0 < frame.tick - since < wire_limits.RETAINED_TICKS
-            since = since if since and retained else 0
+            since = since if since >= self._first and retained else 0
             keys, blob, offsets = table.encode_changed(since or None)
         return attrs.evolve(
             frame,
             base=since,
+            base_epoch=frame.epoch,
             keys=keys,
             blob=blob,
             offsets=offsets,

@@ -147,8 +147,9 @@ class Ghosts:
             return True  # old news
         if frame.base == 0:
             table.reset(frame.epoch)
-        elif frame.epoch != table.epoch or frame.base != table.tick:
+        elif not frame.stands_on(table.epoch, table.tick):
             return False
+        table.epoch = frame.epoch
         updates = frame.slices(self._region)
         offsets = np.cumsum([0, *map(len, updates)])
         report, damaged = Report(names=False), False

@@ -37,14 +37,7 @@ from server.shard.ghosts import Ghosts, ghost_forms
 from server.shard.guests import Guests
 from server.shard.handoff import Departure, Handoff
 from server.shard.inbox import Inbox, Taken
-from server.shard.mail import (
-    Mail,
-    Remind,
-    Resync,
-    inbox_subject,
-    shard_sender,
-    taken_subject,
-)
+from server.shard.mail import Mail, Remind, Resync, inbox_subject, shard_sender, taken_subject
 from server.shard.newsroom import Newsroom
 from server.shard.outbox import CommandParcel, EntityParcel, Out, Outbox
 from server.shard.post import Post
@@ -288,8 +281,13 @@ class Shard:
         """Pass over what came until now: whoever owned the shard has taken it."""
         self._inbox.skip()
 
-    def go_on(self, epoch: int | None = None) -> None:
-        """Nothing more is replayed: the next thing is a tick, under another `epoch` if given."""
+    def go_on(self, epoch: int | None = None, published: PartTable | None = None) -> None:
+        """The next thing is a tick, under another `epoch` if given.
+
+        Receivers go on from the parts as they were `published` last, or else begin anew.
+        """
+        if published is not None:
+            self._publisher.go_on_from(published)
         if epoch is not None:
             self.config = attrs.evolve(self.config, epoch=epoch)
             self.table.epoch = epoch

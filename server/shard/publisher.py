@@ -65,6 +65,12 @@ class Publisher:
         """The parts as they are published."""
         return self._replication.table
 
+    def go_on_from(self, table: PartTable) -> None:
+        """Publish from `table`, which is what a former owner published of the world as it is."""
+        exports = [self._world.export(kind) for kind in self._kinds]
+        self._replication.go_on_from(table, exports, self._handoff.forwarding.where)
+        self._framer.go_on_from(table)
+
     def publish(
         self,
         tick: int,

@@ -1,8 +1,10 @@
 """Bringing a shard to where its journal ends, and keeping checkpoints so that this stays short.
 
 Recovery takes the newest checkpoint and the steps that were recorded behind it, and appends those
-outs of the last one that a crash left out. Keeping a checkpoint happens beside the ticks: only the
-newest one that waits is saved, and its revision says whether it is still ours to save.
+outs of the last one that a crash left out. Who stands by while the shard is stepped elsewhere
+follows what is published, too, so as to go on from there. Keeping a checkpoint happens beside the
+ticks: only the newest one that waits is saved, and its revision says whether it is still ours to
+save.
 
 Must not know: leases, the clock, sockets.
 """
@@ -14,11 +16,13 @@ import attrs
 import structlog
 import trio
 
-from server.cluster.seams import Draft, Journal, JournalError, JournalUnavailable, Record
+from protocol.parts import PartTable
+from server.cluster.seams import Bus, Draft, Journal, JournalError, JournalUnavailable, Record
 from server.shard.commit import Writer
 from server.shard.host import Shard
 from server.shard.outbox import Out
 from server.shard.record import TickRecord
+from server.shard.succession import Succession
 
 __all__ = [
     "CheckpointKeeper",
@@ -31,6 +35,8 @@ __all__ = [
 
 _log = structlog.get_logger(__name__)
 
+PUBLISHED_S: Final = 0.03  # for the former owner's last frame, which it sent before its record
+WHOLE_S: Final = 0.5  # for the keyframe that was asked for when the journal began to be read
 NEARLY_THERE: Final = 2  # records: who is so close behind an owner can take over from it
 Make = Callable[[bytes | None], Shard]  # from a checkpoint, if there is one
 
@@ -66,13 +72,16 @@ class RecordsMissingError(JournalError):
 class Standby:
     """A shard that follows its journal while somebody else steps it, to take over at any time.
 
-    Its mail waits meanwhile; `skip_mail` passes over what its owner has taken.
+    Its mail waits meanwhile; `skip_mail` passes over what its owner has taken. With a `bus` it
+    follows what is published, too.
     """
 
-    def __init__(self, make: Make, shard: int, journal: Journal) -> None:
+    def __init__(self, make: Make, shard: int, journal: Journal, bus: Bus | None = None) -> None:
         self._make = make
         self._number = shard
         self._journal = journal
+        self._bus = bus
+        self._published: Succession | None = None
         self._rebuilding: Rebuilding | None = None
         self._position = 0
         self._revision = 0
@@ -85,12 +94,25 @@ class Standby:
         saved = await self._journal.load(self._number)
         if saved is not None:
             self._position, self._revision = saved.position, saved.revision
-        self._rebuilding = Rebuilding(self._make(None if saved is None else saved.data))
+        made = self._make(None if saved is None else saved.data)
+        self._rebuilding = Rebuilding(made)
+        if self._bus is not None:
+            self._published = Succession(
+                made.schema,
+                made.config.geometry,
+                self._bus,
+                world=made.config.world,
+                shard=self._number,
+            )
         while await self.follow() > NEARLY_THERE:
             pass
+        if self._published is not None:
+            await self._published.wait_whole(WHOLE_S)
 
     async def follow(self) -> int:
         """Take what was appended since; how many records that were. Raises as `begin`."""
+        if self._published is not None:
+            self._published.follow()
         entries = await self._journal.read(self._number, self._position)
         for entry in entries:
             self._rebuilt.take(entry)
@@ -111,6 +133,7 @@ class Standby:
         """It is not needed: let go of its subscriptions."""
         if self._rebuilding is not None:
             self._rebuilding.shard.retire()
+        self._hear_no_more()
 
     async def finish(self, claimed: int, epoch: int | None = None) -> Recovered:
         """The shard of the owner whose claim is at `claimed`. Raises as `begin`.
@@ -119,7 +142,8 @@ class Standby:
         """
         await self.follow()
         rebuilding, journal, shard = self._rebuilt, self._journal, self._number
-        missing = rebuilding.finish(epoch)
+        published = await self._last_published()
+        missing = rebuilding.finish(epoch, published)
         position = await journal.append(shard, missing, expect=claimed) if missing else claimed
         made, replayed = rebuilding.shard, rebuilding.replayed
         if rebuilding.foreign:
@@ -135,9 +159,23 @@ class Standby:
                 tick=made.world.tick,
                 replayed=replayed,
                 outs_appended=len(missing),
+                published=published is not None,
             )
         writer = Writer(journal, shard, position, made.out_numbers)
         return Recovered(made, writer, self._revision, replayed, len(missing))
+
+    async def _last_published(self) -> PartTable | None:
+        """The parts as they were published after the newest record; None if we do not know."""
+        copy, world = self._published, self._rebuilt.shard.world
+        if copy is None or not self.exact:
+            return None
+        table = await copy.wait_for(world.tick, PUBLISHED_S)
+        self._hear_no_more()
+        return table if table is not None and table.step == world.step else None
+
+    def _hear_no_more(self) -> None:
+        if self._published is not None:
+            self._published.close()
 
     @property
     def _rebuilt(self) -> "Rebuilding":
@@ -174,9 +212,12 @@ class Rebuilding:
         self._present.clear()
         self.replayed += 1
 
-    def finish(self, epoch: int | None = None) -> list[Draft]:
-        """That was the last one; the outs that a crash left out, to be appended now."""
-        self.shard.go_on(epoch)
+    def finish(self, epoch: int | None = None, published: PartTable | None = None) -> list[Draft]:
+        """That was the last one; the outs that a crash left out, to be appended now.
+
+        `epoch` and `published` as `Shard.go_on` wants them.
+        """
+        self.shard.go_on(epoch, published)
         return [Draft(o.id, o.data, o.to) for o in self._outs if o.id not in self._present]
 
 

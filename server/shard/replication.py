@@ -2,12 +2,13 @@
 
 Owned rows and guests are written to one table of parts, which finds out by itself who entered,
 left, moved and changed. Rows keep their slots by handles: the world's ride along with its rows,
-the guests' with their batch.
+the guests' with their batch. Who takes a shard over may write on in a copy of what its former owner
+published: then rows find their slots by their entities' ids.
 
 Must not know: sessions, the bus, the journal.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 import numpy as np
@@ -34,6 +35,23 @@ class Replication:
         self.table = PartTable(schema, geometry)
         self.table.shard = shard
         self.table.epoch = epoch
+        self._handed: dict[int, tuple[Reason, int]] = {}
+
+    def go_on_from(
+        self, table: PartTable, exports: Sequence[Export], where: Callable[[int], int | None]
+    ) -> None:
+        """Write on in `table`, which is as the former owner of these `exports` published them.
+
+        Whoever else is in it was a guest of that one's; `where` says what shard each went to.
+        """
+        self.table = table
+        for kind, rows in enumerate(exports):
+            rows.handles[:] = table.handles(kind, rows.ids)
+            published = table.columns(kind)[0]
+            for entity in published[~np.isin(published, rows.ids)].tolist():
+                to = where(entity)
+                if to is not None:
+                    self._handed[entity] = Reason.HANDED, to
 
     def write(
         self,
@@ -47,11 +65,10 @@ class Replication:
 
         `released` are the guests that were published until now and are handed over.
         """
-        handed = {
-            int(entity): (Reason.HANDED, int(to))
-            for batch in released
-            for entity, to in zip(batch.rows.ids, batch.to, strict=True)
-        }
+        handed, self._handed = self._handed, {}
+        for batch in released:
+            to = ((Reason.HANDED, shard) for shard in batch.to.tolist())
+            handed.update(zip(batch.rows.ids.tolist(), to, strict=True))
         returned = np.array(guests.take_returned(), np.uint64)
         self.table.begin(tick, step)
         for kind, owned in enumerate(exports):

@@ -9,6 +9,7 @@ __all__ = [
     "bulletin_subject",
     "frame_subject",
     "gateway_subject",
+    "heir_sender",
     "inbox_subject",
     "is_token",
     "resume_subject",
@@ -60,3 +61,8 @@ def taken_subject(world: str, source: int) -> str:
 def shard_sender(shard: int) -> str:
     """The name under which a shard writes mail; replies to it go to that gateway subject."""
     return f"shard-{shard}"
+
+
+def heir_sender(shard: int) -> str:
+    """The name under which a shard's next owner asks the present one, as a gateway would."""
+    return f"heir-{shard}"

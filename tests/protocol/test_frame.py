@@ -40,7 +40,10 @@ def columns(rows: list[SessionRow]) -> SessionColumns:
 def make(updates: list[tuple[int, bytes]], **others: Any) -> Frame:
     lengths = [len(update) for _, update in updates]
     head = {"shard": 2, "epoch": 5, "tick": 100, "step": 90, "base": 99, "tree_version": 1}
-    gone = others.pop("listed", None)
+    gone, older = others.pop("listed", None), others.pop("older", 0)
+    epoch, base = others.get("epoch", 5), others.get("base", 99)
+    if older and gone is None and base:
+        others["base_epoch"] = max(0, epoch - older)
     if gone is not None:
         others |= {"complete": False, "gone": np.array(gone, np.uint64)}
         others["base"] = max(1, others.get("base", 99))
@@ -77,7 +80,7 @@ FRAMES = st.builds(
         ),
         max_size=4,
     ),
-    handed=st.lists(st.tuples(IDS, U32), max_size=3),
+    handed=st.lists(st.tuples(IDS, U32), max_size=3), older=st.integers(0, 3),
 )  # fmt: skip
 
 

@@ -251,9 +251,13 @@ def _frame() -> list[dict[str, Any]]:
         [(7, cbor.dumps([FISH_ID, 0, 40, 200]))], [hit], [(8, 1)],
         kinds=3, cells=8,
     )  # fmt: skip
+    moved = Frame(
+        0, 4, 101, 41, 100, 1, 1000, keys[:0], offsets[:1], b"", columns, base_epoch=1,
+        kinds=3, cells=8,
+    )  # fmt: skip
     return [
         {"hex": frame.encode().hex(), "items": plain(cbor.loads_arrays(frame.encode()))}
-        for frame in (empty, full)
+        for frame in (empty, full, moved)
     ]
 
 

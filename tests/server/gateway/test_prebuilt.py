@@ -42,7 +42,7 @@ class Published(Feed):
     """A feed that has just these frames."""
 
     def __init__(self, shard: int, frames: list[Frame]) -> None:
-        self.shard, self.fresh, self.chained = shard, frames, True
+        self.shard, self.epoch, self.fresh, self.chained = shard, 1, frames, True
         self.strays = Strays(GEOMETRY, KINDS, shard)
         for each in frames:
             self.strays.note(each)
