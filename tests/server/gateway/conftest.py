@@ -87,6 +87,7 @@ class PuppetShard:
         self.handed: list[tuple[int, int]] = []
         self.scores: list[tuple[int, str, int]] = []
         self.base = 0
+        self.former = 0  # the epoch of who owned it, from whose last frame it goes on
         self.listed = SessionColumns.empty()
         self.answers = True
         self.guests: set[int] = set()  # shown here although they stand elsewhere
@@ -98,7 +99,11 @@ class PuppetShard:
         self._write(tick)
         self.world.publish(f"w.bulletin.{self.id}", self._bulletin(tick).encode())
         frame = self._frame(tick)
-        if frame.base:
+        if self.former:
+            went_on = attrs.evolve(frame, base_epoch=self.former)
+            self.world.publish(f"w.frame.{self.id}", went_on.encode())
+            self.former = 0
+        elif frame.base:
             sessions, gone = difference(self.listed, frame.sessions)
             changes = attrs.evolve(frame, sessions=sessions, gone=gone, complete=False)
             self.world.publish(f"w.frame.{self.id}", changes.encode())

@@ -236,3 +236,103 @@ def test_of_a_shard_that_is_new_in_the_world_links_are_told_all_that_they_missed
     taken = feeds.take(again.encode(), world.now)
     assert taken is not None
     assert taken.events == [], "and those once"
+
+
+def hand_over(world, number: int = 0):
+    """Another owner goes on from what the present one has published."""
+    old = world.shards[number]
+    new = type(old)(world, number, epoch=old.table.epoch + 1)
+    new.rows, new.handles, new.base, new.former = old.rows, old.handles, old.base, old.table.epoch
+    new.table, old.table = old.table, new.table
+    new.table.epoch += 1
+    old.table.epoch = new.former
+    world.shards[number] = new
+    return old
+
+
+def test_clients_go_on_when_a_shard_changes_hands(world, crowd) -> None:
+    clients, rng = crowd
+    began = [len(client.snapshots) for client in clients]
+    for _ in range(4):
+        hand_over(world)
+        for _ in range(3):
+            stir(world, rng)
+            world.tick()
+            for client in clients:
+                assert client.seen() == world.truth(client), f"tick {world.tick_number}"
+    late = world.join("eve", 505, 100, cls=1)
+    for _ in range(3):
+        hand_over(world)
+        stir(world, rng)
+        world.tick()
+        for client in (*clients, late):
+            assert client.seen() == world.truth(client)
+    for client, first in zip(clients, began, strict=True):
+        told = client.snapshots[first:]
+        assert {group.epoch for snapshot in told for group in snapshot.groups} == {1}
+        assert not any(snapshot.dropped for snapshot in told)
+        keyframes = [u for s in told for group in s.groups for u in group.updates if u[1] == 0]
+        assert not keyframes
+    assert not resyncs(world)
+
+
+def test_who_was_late_is_told_the_difference_across_a_change_of_hands(world, crowd) -> None:
+    (ann, _), rng = crowd
+    ann.reads = False
+    for _ in range(30):
+        stir(world, rng)
+        world.tick()
+        if world.tick_number % 9 == 0:
+            hand_over(world)
+    ann.reads = True
+    for _ in range(6):
+        stir(world, rng)
+        world.tick()
+    assert ann.seen() == world.truth(ann)
+    assert {group.epoch for snapshot in ann.snapshots for group in snapshot.groups} == {1}
+
+
+def test_a_former_owner_is_not_heard_any_more(world, crowd) -> None:
+    clients, rng = crowd
+    old = hand_over(world)
+    stir(world, rng)
+    world.tick()
+    old.rows, old.handles = {}, {}
+    old.table.tick = 0
+    old.base = world.tick_number
+    old.step(world.tick_number + 1)
+    stir(world, rng)
+    world.tick()
+    for client in clients:
+        assert client.seen() == world.truth(client)
+    assert not resyncs(world)
+
+
+def test_who_missed_the_first_frame_of_an_owner_begins_anew(world, crowd) -> None:
+    clients, rng = crowd
+    hand_over(world)
+    world.lose = lambda subject: subject == "w.frame.0"
+    stir(world, rng)
+    world.tick()
+    world.lose = lambda _: False
+    for _ in range(4):
+        stir(world, rng)
+        world.tick()
+    assert resyncs(world) == [mail.Resync(0)]
+    for client in clients:
+        assert client.seen() == world.truth(client)
+        newest = {group.shard: group.epoch for group in client.snapshots[-1].groups}
+        assert newest == {0: 2, 1: 1}, "which its clients are told"
+
+
+def test_an_owner_that_goes_on_from_another_tick_is_not_followed(world, crowd) -> None:
+    """Somebody published a tick that the next owner knows nothing of."""
+    clients, rng = crowd
+    hand_over(world)
+    world.shards[0].base -= 1
+    for _ in range(4):
+        stir(world, rng)
+        world.tick()
+    assert resyncs(world) == [mail.Resync(0)]
+    for client in clients:
+        assert client.seen() == world.truth(client)
