@@ -15,6 +15,7 @@ from tests.simulation.audit import Audit
 from tests.simulation.faults import strike
 from tests.simulation.gateways import GatewayLife
 from tests.simulation.judge import Judge
+from tests.simulation.moves import Mover
 from tests.simulation.nodes import NodeLife
 from tests.simulation.place import Place
 from tests.simulation.plan import Plan
@@ -58,6 +59,7 @@ class Cluster:
             Place(f"n{number}", setting, lambda name: NodeLife(setting, name))
             for number in range(plan.nodes)
         ]
+        self.mover = Mover(setting, self.nodes)
         self.gateways = [
             Place(f"g{number}", setting, lambda name: GatewayLife(setting, name))
             for number in range(plan.gateways)
@@ -89,6 +91,7 @@ class Cluster:
             nursery.start_soon(self._watch)
             if plan.cuts:
                 nursery.start_soon(setting.atlas.run, plan.cuts, setting.schedule.tick_at)
+            nursery.start_soon(self.mover.run, plan.moves)
             async with trio.open_nursery() as faults:
                 for fault in plan.faults:
                     faults.start_soon(strike, self, fault, self.done)
@@ -134,6 +137,8 @@ class Cluster:
                 "events told": self.witness.told,
                 "promises": self.witness.promises,
                 "stale frames": self.witness.stale_frames,
+                "moves": self.mover.moves,
+                "owners that went on": self.witness.went_on,
                 "thefts tried": self.players.thief.tries,
                 "cuts": self.setting.atlas.cuts,
                 "sessions": sum(player.sessions for player in players),

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from server.cluster.directory import MemoryLease
+from server.cluster.directory import MemoryLease, MemoryWatch
 from server.cluster.seams import Checkpoint, Draft, JournalError, LeaseLost, Record
 from server.store.journal import StoreJournal
 from tests.simulation.engine import Engine, Operation, Unanswered
@@ -170,7 +170,7 @@ class NodeFollower:
 
 
 class NodeDirectory:
-    """A `seams.Directory` of one node; nobody watches."""
+    """A `seams.Directory` of one node; whoever watches hears of everything at once."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
@@ -187,6 +187,10 @@ class NodeDirectory:
         except Unanswered:
             return None
         return None if lease is None else NodeLease(self._line, lease, asked)
+
+    def watch(self, prefix: str) -> MemoryWatch:
+        """Watch all names that start with `prefix`."""
+        return self._line.engine.directory.watch(prefix)
 
 
 class NodeLease:

@@ -8,6 +8,8 @@ that does.
 import math
 from typing import Any, Final
 
+from protocol.frame import Frame
+from protocol.parts import PartTable
 from protocol.tombstones import Tombstones
 from server.cluster.seams import Draft
 from server.gateway.feed import Feed, Taken
@@ -21,6 +23,7 @@ from server.shard.keeper import Keeper
 from server.shard.outbox import read_parcel
 from server.shard.recall import Recall
 from server.shard.recovery import Rebuilding
+from server.shard.succession import Succession
 from server.store.journal import StoreJournal, _Stream
 from tests.simulation import mutants_play
 from tests.simulation.planting import MUTANTS, nothing, plant, planted
@@ -218,6 +221,43 @@ plant(
 )
 
 
+# --- moves ---------------------------------------------------------------------------------------
+
+
+async def _wait_for_the_one_before(self: Succession, tick: int, _: float) -> PartTable | None:
+    self.follow()
+    table = self._table
+    if self._whole and table.tick < tick:
+        table.advance(tick, table.step + 1)  # whatever happened in that tick
+    return await _wait_for(self, tick, 0.0)
+
+
+def _take_late(self: Succession, frame: Frame) -> None:
+    late, self.late = getattr(self, "late", None), frame  # type: ignore[attr-defined]
+    if late is not None:
+        _take(self, late)
+
+
+_wait_for, _take = Succession.wait_for, Succession._take
+plant(
+    "a copy that is a tick behind",
+    "a shard's next owner goes on from parts to which the last frame was not applied",
+    (Succession, "wait_for", _wait_for_the_one_before),
+    (Succession, "_take", _take_late),
+)
+
+
+def _stands_on_its_tick(self: Frame, _: int, tick: int) -> bool:
+    return self.base > 0 and self.base == tick
+
+
+plant(
+    "ticks of any owner are alike",
+    "a receiver goes on from the tick of another owner than the one that is meant",
+    (Frame, "stands_on", _stands_on_its_tick),
+)
+
+
 # --- replication ---------------------------------------------------------------------------------
 
 
@@ -269,6 +309,8 @@ FOUND_BY: Final[dict[str, int]] = {
     "durable event told early": 1,
     "bulletins taken behind a gap": 4,
     "news for everybody not repeated": 1,
+    "a copy that is a tick behind": 2,
+    "ticks of any owner are alike": 2,
     "lease not checked": 2,
     "stale frames accepted": 41,
     "tombstones dropped early": 1,

@@ -2,13 +2,17 @@
 
 The more shards a node has, the longer it waits before it tries for another one, so that nodes share
 the world without talking to each other. Which shards are free they see as a watch would tell them.
+A shard that is moved on purpose goes the way of the real reconciler instead.
 """
 
 from functools import partial
+from math import inf
+from typing import Any
 
 import trio
 
 from server.cluster.seams import JournalError
+from server.placement.reconciler import Reconciler
 from server.shard.host import Shard, ShardConfig
 from server.shard.service import Node, OwnedShard, own_shard, run_node, shard_lease_name
 from tests.simulation.connection import Line, NodeDirectory, NodeJournal
@@ -35,6 +39,7 @@ class NodeLife(Life):
         self._journal = NodeJournal(self._line, setting.history)
         self._directory = NodeDirectory(self._line)
         self._chance = setting.chance.of(f"claims of {name}")
+        self._to_do, self._orders = trio.open_memory_channel[tuple[bool, int]](inf)
 
     async def main(self) -> None:
         """Step shards and claim further ones, until the end."""
@@ -49,6 +54,7 @@ class NodeLife(Life):
                 stopwatch=trio.current_time,
             )
             self.node = await nursery.start(run)
+            nursery.start_soon(self._move, nursery, self._reconciler(self.node))
             if self.setting.is_cut:
                 chance = self.setting.chance.of(f"cuts heard by {self.name}")
                 nursery.start_soon(self.setting.atlas.follow, chance, self.node.cut_anew)
@@ -63,6 +69,42 @@ class NodeLife(Life):
     def shards(self) -> dict[int, Shard]:
         """The shards that it steps now."""
         return {} if self.node is None or self.is_dead else self.node.shards
+
+    # --- moves -----------------------------------------------------------------------------------
+
+    def take(self, shard: int) -> None:
+        """It is to run a shard that another node runs."""
+        self._to_do.send_nowait((True, shard))
+
+    def give(self, shard: int) -> None:
+        """It is to run a shard no more."""
+        self._to_do.send_nowait((False, shard))
+
+    def _reconciler(self, node: Node) -> Reconciler:
+        homes: Any = self.setting.homes
+        return Reconciler(
+            node,
+            self.name,
+            lambda shard: partial(self._make, shard),
+            world=self.setting.world,
+            listener=homes,
+            bus=self._bus,
+            directory=self._directory,
+            journal=self._journal,
+        )
+
+    async def _move(self, nursery: trio.Nursery, reconciler: Reconciler) -> None:
+        nursery.start_soon(reconciler._handovers.run)
+        async for takes, shard in self._orders:
+            nursery.start_soon(self._do, reconciler, takes, shard)
+
+    async def _do(self, reconciler: Reconciler, takes: bool, shard: int) -> None:
+        if (shard in self.shards) == takes or shard in reconciler._busy:
+            return
+        reconciler._busy.add(shard)
+        await (reconciler._take(shard) if takes else reconciler._give(shard))
+        if reconciler._broken:
+            self.setting.judge.blame(f"{self.name} cannot recover shard {shard}")
 
     # --- claiming --------------------------------------------------------------------------------
 
@@ -81,6 +123,7 @@ class NodeLife(Life):
             shard
             for shard in setting.atlas.shards
             if shard_lease_name(setting.world, shard) not in held._held
+            and shard not in setting.homes.of
         ]
 
     async def _try(self, shard: int) -> None:

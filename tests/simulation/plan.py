@@ -5,6 +5,7 @@ import attrs
 from tests.simulation.atlas import plan_cuts
 from tests.simulation.chance import Chance
 from tests.simulation.faults import Fault, plan_faults
+from tests.simulation.moves import plan_moves
 
 __all__ = ["Plan"]
 
@@ -21,6 +22,7 @@ class Plan:
     quiet_s: float
     faults: tuple[Fault, ...]
     cuts: tuple[float, ...] = ()
+    moves: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -36,4 +38,5 @@ class Plan:
             quiet_s=7.0,
             faults=plan_faults(chance, 1.0, fault_s),
             cuts=plan_cuts(seed, 1.5, fault_s),
+            moves=plan_moves(seed, 1.5, fault_s),
         )

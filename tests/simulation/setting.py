@@ -7,6 +7,7 @@ import attrs
 
 from protocol.geometry import Geometry
 from protocol.schema import Schema
+from server.placement.plan import Plan
 from server.shard.schedule import Schedule
 from sim import Game
 from tests.simulation.atlas import Atlas
@@ -18,10 +19,27 @@ from tests.simulation.judge import Judge
 from tests.simulation.network import Network
 from tests.simulation.trace import Trace
 
-__all__ = ["Setting"]
+__all__ = ["Homes", "Setting"]
 
 WORLD = "w"
 START_S = 0.5
+
+
+@attrs.frozen
+class Homes:
+    """Where shards that are on their way belong, as a listener to beacons tells a node."""
+
+    of: dict[int, str] = attrs.field(factory=dict)
+
+    @property
+    def newest(self) -> "Homes":
+        """What a coordinator said last."""
+        return self
+
+    @property
+    def plan(self) -> Plan:
+        """Who is to run what."""
+        return Plan(1, self.of)
 
 
 @attrs.frozen(eq=False)
@@ -39,6 +57,7 @@ class Setting:
     network: Network
     engine: Engine
     atlas: Atlas
+    homes: Homes = attrs.field(factory=Homes)
     world: str = WORLD
 
     @property

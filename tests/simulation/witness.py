@@ -24,7 +24,7 @@ class Witness:
     """Hears everything that is published, and what players are told."""
 
     def __init__(self, setting: Setting, audit: Audit) -> None:
-        self.frames = self.stale_frames = self.promises = self.told = 0
+        self.frames = self.stale_frames = self.went_on = self.promises = self.told = 0
         self._setting = setting
         self._audit = audit
         self._durable = [event.durable for event in setting.schema.events]
@@ -55,6 +55,7 @@ class Witness:
         judge.require(publisher == party, f"{name} comes from {party}; {publisher} has the epoch")
         judge.require(frame.tick > self._ticks.get(life, 0), f"{name} comes late")
         self._ticks[life] = frame.tick
+        self.went_on += frame.base_epoch != frame.epoch
         newest = setting.history.epoch(frame.shard)
         if frame.epoch < newest:
             self.stale_frames += 1
