@@ -7,8 +7,12 @@ and one shows the world 60 times a second. The others are bots that only count.
 
 `pause_ms` is the time between the last snapshot of one owner and the first one of the next, as real
 clients get them; `interval_ms` is the time between any other two, for comparison. `ticks_missed`
-are those that nobody stepped. `keyframe_bytes` are what the first snapshot of a new owner costs a
-client above an ordinary one. A freeze is when what is shown stands still.
+are those that nobody stepped. `move_bytes` are what the first snapshot of a new owner costs a
+client above an ordinary one; `frame_bytes` are those of an ordinary frame on the bus,
+`first_frame_bytes` those of a new owner's first one, which every gateway gets that watches the
+shard, and `standby_bytes` what the next owner alone is told before a move. `began_anew` counts the
+moves after which all of them had to forget what they held. A freeze is when what is shown stands
+still.
 
     python -m benchmarks.migration [--moves 20] [--json]
 
@@ -94,12 +98,14 @@ async def _play(
 
 def _figures(eyes: Sequence[Eye], mover: Mover, began: float) -> dict[str, Any]:
     pauses, intervals, extra = [], [], []
+    firsts = np.array([change.after for change in mover.changes], np.int64)
     for eye in eyes:
         told = [each for each in eye.told if each.at >= began]
+        owners = np.searchsorted(firsts, [each.tick for each in told], "right").tolist()
         ordinary = statistics.median(each.size for each in told)
-        for before, after in pairwise(told):
+        for (before, owner), (after, next_owner) in pairwise(zip(told, owners, strict=True)):
             gap_ms = (after.at - before.at) * 1000
-            if after.epoch == before.epoch:
+            if next_owner == owner:
                 intervals.append(gap_ms)
                 continue
             pauses.append(gap_ms)
@@ -113,16 +119,19 @@ def _figures(eyes: Sequence[Eye], mover: Mover, began: float) -> dict[str, Any]:
         "interval_ms": _percentiles(intervals),
         "inputs": sum(eye.asked for eye in eyes),
         "inputs_lost": sum(eye.inputs_lost for eye in eyes),
-        "keyframe_bytes": round(statistics.mean(extra)) if extra else None,
-        "keyframe_bytes_on_the_bus": _mean_bytes(mover),
+        "move_bytes": round(statistics.mean(extra)) if extra else None,
+        "frame_bytes": round(statistics.median(mover.frame_bytes or (0,))),
+        "first_frame_bytes": _mean([change.frame_bytes for change in mover.changes]),
+        "standby_bytes": _mean(mover.standby_bytes),
+        "began_anew": sum(change.anew for change in mover.changes),
         "published_twice": mover.overlaps,
         "crc_mismatches": sum(eye.client.statistics().mismatches for eye in eyes),
         "shown": [eye.shown() for eye in eyes[:WATCHING]],
     }
 
 
-def _mean_bytes(mover: Mover) -> int:
-    return round(statistics.mean(change.frame_bytes for change in mover.changes or ()))
+def _mean(sizes: Sequence[int]) -> int:
+    return round(statistics.mean(sizes)) if sizes else 0
 
 
 def _percentiles(values: Sequence[float]) -> dict[str, float]:

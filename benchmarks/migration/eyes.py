@@ -26,10 +26,9 @@ TURN_EVERY_S: Final = 0.5
 
 @attrs.frozen
 class Told:
-    """A snapshot that told of the shard: when it came, its epoch, tick, and bytes."""
+    """A snapshot that told of the shard: when it came, the shard's tick, and bytes."""
 
     at: float
-    epoch: int
     tick: int
     size: int
 
@@ -87,7 +86,7 @@ class Eye:
         if not isinstance(message, Snapshot) or not message.groups:
             return
         group = message.groups[-1]  # a late one has those of several ticks
-        self.told.append(Told(now, group.epoch, message.tick, size))
+        self.told.append(Told(now, message.tick - group.age, size))
 
     async def _turn(self) -> None:
         while not self._silent:

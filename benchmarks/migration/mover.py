@@ -22,7 +22,7 @@ from server.placement.plan import Plan
 from server.placement.words import COORDINATOR, Beacon, beacon_subject
 from server.roles.world import founding_of
 from server.settings import Settings
-from server.shard.mail import frame_subject
+from server.shard.mail import frame_subject, gateway_subject, heir_sender
 from sim import Game
 
 __all__ = ["SHARD", "Change", "Mover", "missed"]
@@ -33,12 +33,15 @@ LEASE_S: Final = 15.0  # nobody is to follow it, however busy the machine is
 
 @attrs.frozen
 class Change:
-    """A change of owner as the bus has it: the ticks around it, and how long its first frame is."""
+    """A change of owner as the bus has it: the ticks around it, how long its first frame is, and
+    whether that stands on nothing.
+    """
 
     epoch: int
     before: int
     after: int
     frame_bytes: int
+    anew: bool
 
     @property
     def missed(self) -> int:
@@ -60,6 +63,8 @@ class Mover:
         self.newest: tuple[int, int] | None = None
         self.changes: list[Change] = []
         self.overlaps = 0
+        self.frame_bytes: list[int] = []  # of the frames that are no owner's first
+        self.standby_bytes: list[int] = []  # of the answers to next owners
 
     async def run(
         self,
@@ -77,6 +82,7 @@ class Mover:
         async with trio.open_nursery() as nursery:
             if watch:
                 nursery.start_soon(self._watch, frames)
+                nursery.start_soon(self._watch_standbys)
             else:
                 nursery.start_soon(self._wait_frame, frames)
             task_status.started()
@@ -119,8 +125,16 @@ class Mover:
                 self.overlaps += 1
                 continue
             if frame.epoch != epoch:
-                self.changes.append(Change(frame.epoch, tick, frame.tick, len(message.data)))
+                size, anew = len(message.data), not frame.base
+                self.changes.append(Change(frame.epoch, tick, frame.tick, size, anew))
+            else:
+                self.frame_bytes.append(len(message.data))
             self.newest = frame.epoch, frame.tick
+
+    async def _watch_standbys(self) -> None:
+        subject = gateway_subject(WORLD, heir_sender(SHARD))
+        async for message in self._engine.bus.subscribe(subject, buffer=64):
+            self.standby_bytes.append(len(message.data))
 
 
 def missed(changes: Sequence[Change]) -> list[Any]:

@@ -31,4 +31,5 @@ def test_a_shard_moves_and_what_that_costs_is_told() -> None:
     assert (told["published_twice"], told["crc_mismatches"]) == (0, 0)
     assert told["inputs"] > 0
     assert told["pause_ms"]["p100"] > 0
-    assert told["keyframe_bytes_on_the_bus"] > 1000, "2,000 entities begin anew"
+    assert told["standby_bytes"] > 25_000, "the next owner is told all of 2,000 entities"
+    assert told["began_anew"] or told["first_frame_bytes"] < 25_000, "and nobody else"
