@@ -36,7 +36,7 @@ __all__ = [
 _log = structlog.get_logger(__name__)
 
 PUBLISHED_S: Final = 0.03  # for the former owner's last frame, which it sent before its record
-WHOLE_S: Final = 0.5  # for the keyframe that was asked for when the journal began to be read
+WHOLE_S: Final = 0.3  # for the keyframe that was asked for when the journal began to be read
 NEARLY_THERE: Final = 2  # records: who is so close behind an owner can take over from it
 Make = Callable[[bytes | None], Shard]  # from a checkpoint, if there is one
 
@@ -143,6 +143,7 @@ class Standby:
         await self.follow()
         rebuilding, journal, shard = self._rebuilt, self._journal, self._number
         published = await self._last_published()
+        self._hear_no_more()
         missing = rebuilding.finish(epoch, published)
         position = await journal.append(shard, missing, expect=claimed) if missing else claimed
         made, replayed = rebuilding.shard, rebuilding.replayed
@@ -170,7 +171,6 @@ class Standby:
         if copy is None or not self.exact:
             return None
         table = await copy.wait_for(world.tick, PUBLISHED_S)
-        self._hear_no_more()
         return table if table is not None and table.step == world.step else None
 
     def _hear_no_more(self) -> None:

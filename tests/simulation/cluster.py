@@ -139,6 +139,7 @@ class Cluster:
                 "stale frames": self.witness.stale_frames,
                 "moves": self.mover.moves,
                 "owners that went on": self.witness.went_on,
+                "shards shown anew": sum(player.began_anew for player in players),
                 "thefts tried": self.players.thief.tries,
                 "cuts": self.setting.atlas.cuts,
                 "sessions": sum(player.sessions for player in players),

@@ -57,6 +57,7 @@ class Player:
         self._retry_at = self._chance.uniform(0.0, 1.0)
         self._act_at = 0.0
         self._epochs: dict[int, int] = {}
+        self.began_anew = 0  # how often it forgot what it held of a shard
         self._leave_at = trio.current_time() + self._chance.uniform(4.0, 60.0)
         self._profile, self._delay_s = self._link()
 
@@ -167,6 +168,7 @@ class Player:
                 group.epoch >= newest,
                 f"{self.name} is shown shard {group.shard} of epoch {group.epoch} after {newest}",
             )
+            self.began_anew += 0 < newest < group.epoch
             self._epochs[group.shard] = group.epoch
 
     def _lost(self, code: int, reason: str, now: float) -> None:

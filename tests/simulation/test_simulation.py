@@ -59,6 +59,16 @@ def test_the_same_seed_gives_the_same_trace() -> None:
     assert simulate(short(6)).digest != simulate(short(5)).digest
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2, 4, 6])
+def test_players_notice_nothing_of_shards_that_move(seed: int) -> None:
+    result = run_seed(seed, calm=True)
+    assert not result.violations, describe(result)
+    assert result.counts["moves"] == result.counts["owners that went on"] > 2
+    assert result.counts["crossings"] > 20
+    assert result.counts["shards shown anew"] == 0
+
+
 def test_a_planted_bug_is_found_and_gone_afterwards() -> None:
     name = "promise before durable"
     with planted(name):

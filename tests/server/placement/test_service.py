@@ -5,9 +5,11 @@ from itertools import pairwise
 import pytest
 import trio
 
+from protocol.frame import Frame
 from server.placement.coordinator import RECORD, RecordError, run_coordinator
 from server.placement.handover import Handovers
 from server.placement.words import Beacon, Handover, Report, Stage, WordError
+from server.shard.mail import frame_subject
 from tests.server.placement.world import WORLD, assert_sound, setting
 
 
@@ -41,6 +43,34 @@ async def test_a_planned_move_misses_hardly_a_tick(
         gaps = [after - before for (_, before), (_, after) in pairwise(frames)]
         assert max(gaps) <= 2, "the next owner steps in the next tick or the one after"
         assert_sound(given)
+
+
+async def test_receivers_go_on_after_a_planned_move_and_begin_anew_after_a_crash(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async with setting() as given:
+        heard = given.bus.subscribe(frame_subject(WORLD, "*"), buffer=100_000)
+        await given.start("a")
+        await given.wait(lambda: given.homes() == {"a": {0, 1, 2, 3}})
+        await trio.sleep(1)
+        await given.start("b")
+        await given.wait(lambda: sorted(map(len, given.homes().values())) == [2, 2], 60)
+        await trio.sleep(1)
+        moved = given.homes()["b"]
+        given.kill("b")
+        await given.wait(lambda: given.homes() == {"a": {0, 1, 2, 3}})
+        await trio.sleep(1)
+    stood: dict[int, tuple[int, int]] = {}
+    anew = []
+    for frame in (Frame.decode(message.data) for message in heard.take_nowait()):
+        if not frame.base:
+            anew.append((frame.shard, frame.complete))
+        else:
+            assert frame.stands_on(*stood[frame.shard]), "the last frame of whoever owned it"
+        stood[frame.shard] = frame.epoch, frame.tick
+    again = [(shard, True) for shard in sorted(moved)]
+    assert sorted(anew[:4]) == [(shard, True) for shard in range(4)]
+    assert sorted(anew[4:]) == again
 
 
 @pytest.mark.slow
