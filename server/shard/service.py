@@ -137,6 +137,7 @@ class Node:
         self._pace = Pace(schedule.hz)
         self._ticker = Ticker(schedule, last=last_tick)
         self._missed = 0
+        self.began_s = -math.inf  # when the newest tick began, in trio's time
         self._stopping = trio.Event()
         self._ended = trio.Event()
         self._stepped = trio.Event()
@@ -228,7 +229,7 @@ class Node:
             if self._stopping.is_set():
                 return
             began = self._stopwatch()
-            now = trio.current_time()
+            now = self.began_s = trio.current_time()
             for keeper in self._keepers.values():
                 started = self._stopwatch()
                 keeper.step(slot.tick, self._pace.permille, now)
