@@ -148,7 +148,7 @@ class FanOut:
             self._fell_short(row, own.get(row, frame), taken)
         for row, data in own.items():
             if row not in self._full:
-                reporting[row].report = None
+                reporting[row].reported()
                 self._longer.append((row, len(data) - len(frame)))
 
     def _fell_short(self, row: int, frame: bytes, taken: int | OSError) -> None:
@@ -228,7 +228,7 @@ class FanOut:
         if not frame:  # it has become a crowd
             self._write_follower(state, interest, now)
         elif self._send(state, frame):
-            state.report = None
+            state.reported()
             state.baseline = self.baseline
         else:
             self._postpone(state)
@@ -239,7 +239,7 @@ class FanOut:
             groups = self._followers.shared(state, interest)
             if groups is not None:
                 if self._send(state, self._shared.framed(interest, groups, state.report)):
-                    state.report = None
+                    state.reported()
                     state.baseline = self.baseline
                 else:
                     self._postpone(state)
@@ -283,7 +283,7 @@ class FanOut:
         """The exception was written: the link is like the others again."""
         state.baseline = self.baseline
         state.sent = interest
-        state.report = None
+        state.reported()
         state.private = None
         state.damaged = frozenset()
         state.scores = None

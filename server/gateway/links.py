@@ -79,7 +79,8 @@ class LinkState:
 
     `follows` is the stream that it is told in step with, except for the parts in which it `lags`.
 
-    `report` is (applied, margin) while the client has not been told them.
+    `report` is (applied, margin) while the client has not been told them. If it says that inputs
+    were undone, later ones are not told in its stead, but after it: the client counts what is lost.
 
     `special` tells the fan-out that there is more to do than to send: messages in `outbox`, events
     that wait, scores, or cells to repair. `lane` is where it is while it is on time.
@@ -105,6 +106,7 @@ class LinkState:
     applied: int = 0
     report: tuple[int, int] | None = None
     _told: int = attrs.field(default=0, init=False)
+    _next_report: tuple[int, int] | None = attrs.field(default=None, init=False)
     private: bytes | None = None
 
     # what is out of the ordinary
@@ -137,9 +139,20 @@ class LinkState:
         """The same, whether or not that is news."""
         self._told = self.told
         self.applied = applied
-        self.report = applied, margin
+        if self.report is not None and self.report[0] < min(self._told, applied):
+            self._next_report = applied, margin
+        else:
+            self.report, self._next_report = (applied, margin), None
         if self.lane is not None:
             self.lane.report(self)
+
+    def reported(self) -> None:
+        """The report, if any, was sent to the client."""
+        if self.report is not None:
+            self._told = self.report[0]
+            self.report, self._next_report = self._next_report, None
+            if self.report is not None and self.lane is not None:
+                self.lane.report(self)
 
     def note_private(self, private: bytes | None) -> None:
         """There is a new private section, unless it is None."""

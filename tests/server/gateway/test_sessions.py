@@ -154,6 +154,32 @@ def test_what_was_applied_and_undone_before_a_client_was_told_is_sent_again(worl
     assert seqs_of(shard) == [(2, 0), (3, 2)]
 
 
+def test_a_late_client_is_told_what_was_undone_before_what_was_applied_since(world) -> None:
+    """It counts what is lost by that: were it told the newest alone, it would never know."""
+    client = world.join("ann", 100, 100)
+    shard = world.shards[0]
+    for angle in (1, 2, 3):
+        client.aim(angle)
+    world.tick()
+    shard.rows[client.session].applied = 3
+    world.tick(2)
+    client.acknowledges = False
+    world.tick(40)
+    told = len(client.snapshots)
+    shard.table.epoch, shard.base, shard.rows[client.session].applied = 2, 0, 1
+    world.tick()
+    client.aim(4)
+    for applied in (4, 2, 5):
+        shard.rows[client.session].applied = applied
+        world.tick()
+    assert len(client.snapshots) == told, "it is late"
+    client.acknowledges = True
+    client.say(messages.Ack(client.snapshots[-1].tick))
+    world.tick(4)
+    reports = [snapshot.report for snapshot in client.snapshots[told:] if snapshot.report]
+    assert [applied for applied, _ in reports] == [1, 5]
+
+
 def test_an_input_that_is_out_of_range_closes_the_link(world) -> None:
     for message in (
         messages.Input(seq=1, tick=1, kind=0, values=(256,)),
