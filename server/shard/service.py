@@ -140,6 +140,7 @@ class Node:
         self._pace = Pace(schedule.hz)
         self._ticker = Ticker(schedule, last=last_tick)
         self._missed = 0
+        self.began_s = -math.inf  # when the newest tick began, in trio's time
         self._stopping = trio.Event()
         self._ended = trio.Event()
         self._stepped = trio.Event()
@@ -237,7 +238,7 @@ class Node:
             if self._stopping.is_set():
                 return
             began = self._stopwatch()
-            now = trio.current_time()
+            now = self.began_s = trio.current_time()
             self._take_up(slot.tick)
             for keeper in self._keepers.values():
                 if self._partition is not None:
