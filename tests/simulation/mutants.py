@@ -8,8 +8,6 @@ that does.
 import math
 from typing import Any, Final
 
-import attrs
-
 from protocol.frame import Frame
 from protocol.parts import PartTable
 from protocol.tombstones import Tombstones
@@ -255,20 +253,6 @@ plant(
 )
 
 
-def _take_across_gaps(self: Succession, frame: Frame) -> None:
-    held = self._table
-    if self._whole and frame.base and frame.tick > held.tick:
-        frame = attrs.evolve(frame, base=held.tick, base_epoch=held.epoch)
-    _take(self, frame)
-
-
-plant(
-    "a copy with a gap",
-    "a shard's next owner goes on from parts of which it missed a frame",
-    (Succession, "_take", _take_across_gaps),
-)
-
-
 # --- replication ---------------------------------------------------------------------------------
 
 
@@ -322,7 +306,6 @@ FOUND_BY: Final[dict[str, int]] = {
     "bulletins taken behind a gap": 4,
     "news for everybody not repeated": 1,
     "a copy that is a tick behind": 2,
-    "a copy with a gap": 2,
     "lease not checked": 2,
     "stale frames accepted": 41,
     "tombstones dropped early": 1,
