@@ -88,7 +88,7 @@ class Intake:
             message.view,
             message.kind,
             tuple(message.values),
-            playing.posted,
+            playing.posted or state.told,
         )
         self._sessions.send(state, playing, entry)
 

@@ -201,6 +201,10 @@ class Flow:
             self._acknowledged = tick
             self.flows.acknowledged(self.row, tick, now)
 
+    def has_acknowledged(self, tick: int) -> bool:
+        """Whether the client has applied the snapshot of `tick`, as far as is known."""
+        return self._acknowledged >= tick
+
     def measured(self, round_trip_s: float) -> None:
         """Note how long a ping took.
 

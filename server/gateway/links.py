@@ -81,6 +81,8 @@ class LinkState:
 
     `report` is (applied, margin) while the client has not been told them. If it says that inputs
     were undone, later ones are not told in its stead, but after it: the client counts what is lost.
+    `_told` is what the last report said, `_undone` (newest input that one before it told of, tick
+    of the snapshot that says that it was undone).
 
     `special` tells the fan-out that there is more to do than to send: messages in `outbox`, events
     that wait, scores, or cells to repair. `lane` is where it is while it is on time.
@@ -106,6 +108,7 @@ class LinkState:
     applied: int = 0
     report: tuple[int, int] | None = None
     _told: int = attrs.field(default=0, init=False)
+    _undone: tuple[int, int] | None = attrs.field(default=None, init=False)
     _next_report: tuple[int, int] | None = attrs.field(default=None, init=False)
     private: bytes | None = None
 
@@ -127,8 +130,17 @@ class LinkState:
 
     @property
     def told(self) -> int:
-        """The newest input of which the client was told that it has taken effect."""
-        return self.applied if self.report is None else self._told
+        """The newest input of which the client may believe that it has taken effect.
+
+        It does of one that was undone until it has acknowledged that it was told so: not before
+        that may others take the place of what is lost.
+        """
+        if self._undone is not None:
+            believed, tick = self._undone
+            if not self.flow.has_acknowledged(tick):
+                return believed
+            self._undone = None
+        return self._told
 
     def note_applied(self, applied: int, margin: int) -> None:
         """Inputs up to `applied` have taken effect; the newest came `margin` ticks early."""
@@ -137,7 +149,6 @@ class LinkState:
 
     def tell_applied(self, applied: int, margin: int) -> None:
         """The same, whether or not that is news."""
-        self._told = self.told
         self.applied = applied
         if self.report is not None and self.report[0] < min(self._told, applied):
             self._next_report = applied, margin
@@ -147,12 +158,15 @@ class LinkState:
             self.lane.report(self)
 
     def reported(self) -> None:
-        """The report, if any, was sent to the client."""
-        if self.report is not None:
-            self._told = self.report[0]
-            self.report, self._next_report = self._next_report, None
-            if self.report is not None and self.lane is not None:
-                self.lane.report(self)
+        """The report, if any, is in the snapshot that was just sent."""
+        if self.report is None:
+            return
+        believed, self._told = self.told, self.report[0]
+        if self._told < believed:
+            self._undone = believed, self.flow.newest
+        self.report, self._next_report = self._next_report, None
+        if self.report is not None and self.lane is not None:
+            self.lane.report(self)
 
     def note_private(self, private: bytes | None) -> None:
         """There is a new private section, unless it is None."""

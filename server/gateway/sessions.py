@@ -4,7 +4,9 @@ The owner of a session is the shard whose frame lists it with the highest hop. I
 the client was told that they are applied, and go once more to a new owner, who drops those that it
 knows; a shard that begins a new epoch is a new owner. So does what an owner does not report for a
 while, since the bus may have lost it. What the client was told and a new owner does not know of is
-lost, and counted by the client: it is not sent again.
+lost, and counted by the client: it is not sent again. Each input says which one its owner must know
+before it takes this one: that which was sent before it, and of the first the newest of which the
+client may believe that it took effect. So none takes the place of what the client thinks is there.
 Whatever a frame says of another generation of a session's link is not meant for ours.
 
 Must not know: how links are written, the handshake.
@@ -223,7 +225,7 @@ class Sessions:
         playing.posted = 0
         for entry in playing.unacknowledged:
             if entry.seq > state.applied:
-                self._post.add(playing.route, entry._replace(after=playing.posted))
+                self._post.add(playing.route, entry._replace(after=playing.posted or state.told))
                 playing.posted = entry.seq
         if playing.posted:
             self._await_report(playing)

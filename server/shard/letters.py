@@ -89,8 +89,9 @@ class Leave:
 class Input(NamedTuple):
     """One input of a session, values in wire integers, as `protocol.messages.Input` carries it.
 
-    `after` is the number of the input that the gateway sent before this one, 0 if this is the first
-    of those that it keeps. A shard that has not seen that one drops this one, too: both come again.
+    `after` is the number of the input that the gateway sent before this one; of the first of those
+    that it keeps the newest that the client has been told of, 0 if none. A shard that has not seen
+    that one drops this one, too: both come again, or the client learns first what it has lost.
 
     A tuple, because there are many more of them than of all others.
     """
