@@ -191,6 +191,7 @@ class CheckpointKeeper:
         self._news = trio.Event()
         self._saving = trio.Lock()
         self._resting = False
+        self._kept = trio.Event()
         self.position = 0  # that the newest checkpoint of ours covers
 
     async def rest(self) -> None:
@@ -198,6 +199,10 @@ class CheckpointKeeper:
         self._resting = True
         async with self._saving:
             pass
+
+    async def wait_kept(self) -> None:
+        """Wait until one more is saved."""
+        await self._kept.wait()
 
     def offer(self, checkpoint: bytes, position: int) -> None:
         """Have the shard's state after `position` saved, as soon as may be."""
@@ -232,3 +237,5 @@ class CheckpointKeeper:
                 _log.warning("no checkpoint", shard=self._shard, reason=str(error))
             else:
                 self.position = position
+                kept, self._kept = self._kept, trio.Event()
+                kept.set()

@@ -50,6 +50,7 @@ __all__ = [
 _log = structlog.get_logger(__name__)
 
 
+SAVED_S: Final = 0.4  # for a checkpoint, before a shard is followed
 STEPPED_S: Final = 0.25  # for the end of a tick, before a shard is handed over
 
 MakeShard = Callable[[int, bytes | None], Shard]
@@ -158,6 +159,13 @@ class Node:
         keeper = self._keepers[owned.shard.id] = Keeper(owned, self._journal)
         self._background.start_soon(self._keep, keeper)
 
+    async def save_soon(self, shard: int) -> None:
+        """Keep a checkpoint of a shard before long, for who is about to follow it."""
+        keeper = self._keepers.get(shard)
+        if keeper is not None:
+            with trio.move_on_after(SAVED_S):
+                await keeper.save_soon()
+
     async def give_up(self, shard: int, *, going: Callable[[], None] | None = None) -> None:
         """Step a shard no more, make durable what it did, keep a checkpoint, and let it go.
 
@@ -182,6 +190,11 @@ class Node:
     def costs_s(self) -> dict[int, float]:
         """What a step of each shard costs, smoothed."""
         return {number: keeper.cost_s for number, keeper in self._keepers.items()}
+
+    @property
+    def soon_s(self) -> dict[int, float]:
+        """What a step of each will cost before long, if it goes on getting dearer or cheaper."""
+        return {number: keeper.soon_s for number, keeper in self._keepers.items()}
 
     @property
     def shards(self) -> dict[int, Shard]:
