@@ -229,7 +229,7 @@ class _Term:
             for shard, cost in report.costs.items():
                 self._loads[shard] = (
                     now,
-                    Load(report.node, cost, report.cuts.get(shard), report.soon.get(shard, 0.0)),
+                    Load(report.node, cost, report.soon.get(shard, cost), report.cuts.get(shard)),
                 )
 
     # --- the record ------------------------------------------------------------------------------

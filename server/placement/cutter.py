@@ -30,7 +30,7 @@ WARM: Final = 0.5  # of the budget: from there on one that gets dearer has an he
 RISING: Final = 1.15  # times as dear soon: that is getting dearer
 COLD_S: Final = 20.0  # so long cheap
 COLD: Final = 0.4  # of one budget: what two siblings cost together that may be one shard
-SETTLE_S: Final = 3.0  # after a cut the costs of both halves are not yet what they will be
+SETTLE_S: Final = 2.5  # after a cut the costs of both halves are not yet what they will be
 CALM_S: Final = 5.0  # after any change nothing merges
 LESSER: Final = 0.15  # of the load at least is to go: a cut that moves less is not worth it
 SHARDS_MAX: Final = 1024  # of one world, resting ones among them; then nothing is cut any more
@@ -45,13 +45,18 @@ class Load:
 
     node: str
     cost: float
+    soon: float
     cut: Cut | None = None
-    soon: float = 0.0
+
+    @property
+    def next(self) -> float:
+        """What it will take, as far as that is to be believed."""
+        return min(self.soon, 2 * self.cost)
 
     @property
     def coming(self) -> float:
-        """What counts: to be cheaper soon helps nobody now, and a rise may be doubted."""
-        return min(max(self.cost, self.soon), 2 * self.cost)
+        """What it takes by now or will: to be cheaper soon helps nobody yet."""
+        return max(self.cost, self.next)
 
 
 @attrs.frozen
@@ -94,7 +99,8 @@ class Cutter:
         if not nodes:
             return Change(tree)
         draft = _Draft(tree, loads, nodes, since, self._sent)
-        held = {shard for shard in self._warm(tree, loads) if self._split(draft, shard, now)}
+        dearest = self._warm(tree, loads)[: len(nodes)]  # each node wants one heir at a time
+        held = {shard for shard in dearest if self._split(draft, shard, now)}
         self._sent = draft.sent
         if draft.moved:
             self._calm_until = now + CALM_S
@@ -122,8 +128,8 @@ class Cutter:
         leaves = {leaf.shard for leaf in tree.leaves}
         warm = [
             shard
-            for shard in leaves & loads.keys() - self._settles.keys()
-            if shard in self._hot
+            for shard in leaves & loads.keys()
+            if (shard in self._hot and shard not in self._settles)
             or (
                 loads[shard].coming > WARM * self._budget
                 and loads[shard].soon > RISING * loads[shard].cost
@@ -134,7 +140,7 @@ class Cutter:
     def _is_due(self, shard: int, load: Load, now: float) -> bool:
         """Whether a shard has been over its budget for long enough, by how far it is over it."""
         hot_since = self._hot.get(shard)
-        if hot_since is None:
+        if hot_since is None or shard in self._settles:
             return False
         over = load.coming / self._budget - 1
         patience = min(max(HOT_BUDGETS_S / over, HOT_LEAST_S), HOT_S)
@@ -147,7 +153,7 @@ class Cutter:
         """
         load = draft.loads[shard]
         cut = load.cut
-        if cut is None or cut.lesser < LESSER:
+        if cut is None or cut.lesser < LESSER or not draft.crosses(shard, cut):
             return False
         heir = draft.heir(shard, load.coming * (1 - cut.share))
         if heir is not None and self._is_due(shard, load, now):
@@ -183,7 +189,7 @@ class _Draft:
         self._since = since
         self._busy = dict.fromkeys(sorted(nodes), 0.0)
         for load in loads.values():
-            self._note(load.node, load.cost)
+            self._note(load.node, load.next)
         self._resting = list(tree.resting)
         self._runs = {rest: loads[rest].node for rest in self._resting if rest in loads}
         self.sent = {
@@ -191,6 +197,11 @@ class _Draft:
             for rest, node in sent.items()
             if rest in self._resting and node in self._busy and self._runs.get(rest) != node
         }
+
+    def crosses(self, shard: int, cut: Cut) -> bool:
+        """Whether a cut goes through a shard, as it is now: it may have been cut since."""
+        (leaf,) = (leaf for leaf in self.tree.leaves if leaf.shard == shard)
+        return leaf[1 + cut.axis] < cut.at < leaf[3 + cut.axis]
 
     def _note(self, node: str, cost: float) -> None:
         if node in self._busy:
@@ -204,7 +215,7 @@ class _Draft:
         home = self.loads[shard].node
         self._note(home, -half)
         idlest = min(self._busy, key=lambda node: (self._busy[node], node == home, node))
-        fair = self._busy[idlest] + half / 4  # who rests there is not moved for a little more
+        fair = self._busy[idlest] + half / 2  # who rests there is not moved for a little more
         heir = self._nearest(fair, {s: n for s, n in self._runs.items() if s not in self.sent})
         if heir is not None:
             self._note(self._runs[heir], half)

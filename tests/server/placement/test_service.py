@@ -8,6 +8,8 @@ import trio
 from server.placement.coordinator import RECORD, RecordError, run_coordinator
 from server.placement.handover import Handovers
 from server.placement.words import Beacon, Handover, Report, Stage, WordError
+from server.shard import keeper
+from server.shard.recovery import Recovered, Standby
 from tests.server.placement.world import WORLD, assert_sound, setting
 
 
@@ -40,6 +42,31 @@ async def test_a_planned_move_misses_hardly_a_tick(
         assert len({epoch for epoch, _ in frames}) == 2
         gaps = [after - before for (_, before), (_, after) in pairwise(frames)]
         assert max(gaps) <= 2, "the next owner steps in the next tick or the one after"
+        assert_sound(given)
+
+
+async def test_who_takes_a_dear_shard_over_has_hardly_a_step_to_take_again(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    monkeypatch.setattr(keeper, "SAVE_S", -1.0)  # no step costs anything here
+    replayed = []
+    finish = Standby.finish
+
+    async def noted(standby: Standby, *args: int) -> Recovered:
+        recovered = await finish(standby, *args)
+        replayed.append(recovered.replayed)
+        return recovered
+
+    monkeypatch.setattr(Standby, "finish", noted)
+    async with setting() as given:
+        await given.start("a")
+        await given.wait(lambda: given.homes() == {"a": {0, 1, 2, 3}})
+        await trio.sleep(8)
+        replayed.clear()
+        await given.start("b")
+        await given.wait(lambda: sorted(map(len, given.homes().values())) == [2, 2], 60)
+        assert len(replayed) == 2
+        assert max(replayed) <= 5, "of up to 40 between two checkpoints"
         assert_sound(given)
 
 
