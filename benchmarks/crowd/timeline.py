@@ -58,7 +58,7 @@ class Timeline:
         self._tick = max(self._tick, tick)
         second = self.present
         before, stepped = self._epochs.get(shard, (epoch, tick))
-        if epoch != before:
+        if epoch != before and shard in self._owners:  # who rests steps seldom
             second.events.append(f"{shard} taken over, {tick - stepped - 1} ticks without")
         self._epochs[shard] = epoch, tick
         if len(passed_s):

@@ -95,7 +95,10 @@ def test_cuts_and_moves_are_counted() -> None:
 
 def test_the_timeline_tells_what_a_second_was_like() -> None:
     timeline = Timeline(HZ, 75.0)
+    timeline.plan({0: (0, 0, 8, 8)}, {0: "a", 9: "a"})
     intervals = np.array([0.05, 0.05, 0.05, 0.2])
+    timeline.frame(9, 1, 16, 1000, np.empty(0))
+    timeline.frame(9, 2, 22, 1000, np.empty(0))
     timeline.frame(0, 1, 20, 1000, intervals)
     timeline.frame(0, 2, 24, 870, intervals[:1])
     timeline.present.cores = {"a": 0.5, "others": 0.01}
