@@ -3,6 +3,7 @@
 A shard that is placed here is followed in its journal, and taken as soon as its lease can be had:
 at once if its former node let it go, or when the lease of a node that died has run out. A shard
 that is placed elsewhere is given up after a tick, when its next owner is ready for it (`handover`).
+What shards cost is reported once a second, and sooner when one of them gets dearer.
 A node without a beacon goes on with what it has: each shard has a lease of its own.
 
 Error handling: a shard that cannot be taken is tried again; one whose journal does not lead where
