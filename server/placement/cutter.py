@@ -25,7 +25,7 @@ __all__ = ["Change", "Cutter", "Load"]
 
 HOT_S: Final = 3.0  # so long over its budget
 HOT_LEAST_S: Final = 0.4  # that long however far over it
-HOT_BUDGETS_S: Final = 0.75  # what it is over its budget by, added up over time
+HOT_BUDGETS_S: Final = 0.4  # what it is over its budget by, added up over time
 WARM: Final = 0.5  # of the budget: from there on one that gets dearer has an heir kept ready
 RISING: Final = 1.15  # times as dear soon: that is getting dearer
 COLD_S: Final = 20.0  # so long cheap
@@ -224,14 +224,26 @@ class _Draft:
         if coming is not None:
             self._note(self.sent[coming], half)
             return None
-        if not self._resting:
-            if self.tree.count >= SHARDS_MAX:
-                return None
-            self._resting.append(self.tree.count)
-            self.tree = self.tree.opened()
-        self._note(idlest, half)
-        self.sent[self._resting.pop(0)] = idlest
+        rest = self._spare()
+        if rest is not None:
+            self._note(idlest, half)
+            self.sent[rest] = idlest
         return None
+
+    def _spare(self) -> int | None:
+        """Who rests where another one does, too, or else a new one; None if there are too many.
+
+        The only one of a node is left there: it may be the next node that has the least to do.
+        """
+        nodes = [self.sent.get(rest, self._runs.get(rest)) for rest in self._resting]
+        for rest, node in zip(self._resting, nodes, strict=True):
+            if node not in self._busy or nodes.count(node) > 1 or self.tree.count >= SHARDS_MAX:
+                self._resting.remove(rest)
+                return rest
+        if self.tree.count >= SHARDS_MAX:
+            return None
+        self.tree = self.tree.opened()
+        return self.tree.count - 1
 
     def _nearest(self, fair: float, rests: Mapping[int, str]) -> int | None:
         """Who of those that rest is on the idlest node; none where there is more to do than fair.

@@ -195,7 +195,7 @@ def test_who_has_time_to_spare_is_relieved_by_the_idle_alone() -> None:
     for now in range(200, 260):
         planner.decide(costs, NODES, costs, float(now))
     assert planner.moves == moves
-    costs = {shard: 2 * cost for shard, cost in costs.items()}
+    costs = {shard: 2.5 * cost for shard, cost in costs.items()}
     for now in range(260, 320):
         planner.decide(costs, NODES, costs, float(now))
     assert planner.moves > moves, "neither has time to spare now"
