@@ -161,7 +161,7 @@ async def _run_services(
     garbage, health = Garbage(), Health()
 
     def ticked(tick: int) -> None:
-        intervals.mark(trio.current_time())
+        intervals.mark(node.began_s)
         if tick % GARBAGE_EVERY_TICKS == 0:
             links = gateway.statistics()
             garbage.consider(ended=links.ended, open_=links.links)

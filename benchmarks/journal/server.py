@@ -48,6 +48,7 @@ class Window:
     """What happened while somebody measures. Times in seconds, phases in milliseconds by tick."""
 
     open: bool = False
+    starts: list[float] = attrs.field(factory=list)
     ends: list[float] = attrs.field(factory=list)
     phases: list[dict[str, float]] = attrs.field(factory=list)
     cpu_phases: list[dict[str, float]] = attrs.field(factory=list)
@@ -140,6 +141,7 @@ class Server:
         assert self._process is not None
         spent, spent_cpu = self._stopwatch.lap(), self._cpu_stopwatch.lap()
         if self._window.open:
+            self._window.starts.append(self._process.node.began_s)
             self._window.ends.append(trio.current_time())
             self._window.phases.append(spent)
             self._window.cpu_phases.append(spent_cpu)
@@ -170,7 +172,8 @@ class Server:
         taken = spent["checkpoint"][spent["checkpoint"] > 0]
         return {
             "ticks": len(window.ends),
-            "interval_ms": _percentiles(np.diff(window.ends) * 1000),
+            "interval_ms": _percentiles(np.diff(window.starts) * 1000),
+            "end_interval_ms": _percentiles(np.diff(window.ends) * 1000),
             "cpu_ms_per_tick": round(
                 (time.process_time() - window.cpu_s) * 1000 / len(window.ends), 2
             ),

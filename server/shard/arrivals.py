@@ -4,10 +4,14 @@ Outs may be delivered twice (a follower starts again) or early (two paths); each
 the order of its source's numbers, and not before the tick after the one in which it arose: a shard
 and its neighbour both step in a tick, and an entity must not step in both.
 
-Must not know: what a parcel is for.
+After a recovery the outs of some sources come before those of others, though the former owner had
+taken them all. Others may have seen an entity here that is on its way here once more, and a command
+for it waits until it is back, for a while: nobody could deliver that now.
+
+Must not know: what a command does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import attrs
@@ -38,6 +42,10 @@ class Progress:
 NOTHING_TAKEN: Mapping[int, Progress] = MappingProxyType({})
 
 
+def _anybody(_: int) -> bool:
+    return True
+
+
 class Arrivals:
     """The outs of all sources for one shard."""
 
@@ -45,6 +53,11 @@ class Arrivals:
         self.progress: dict[int, Progress] = dict(progress)
         self.duplicates = 0
         self._waiting: dict[int, dict[int, Arrival]] = {}
+        self._whole_at: int | None = 0  # when all have come that the former owner had taken
+
+    def go_on(self) -> None:
+        """The next tick is the first one after a recovery."""
+        self._whole_at = None
 
     def offer(self, source: int, position: int, data: bytes) -> bool:
         """Keep an out of `source` until it can be taken; False if there is no room: offer again."""
@@ -64,14 +77,26 @@ class Arrivals:
         """Whether nothing waits to be taken."""
         return not any(self._waiting.values())
 
-    def take(self, now: int) -> list[Arrival]:
-        """What tick `now` consumes, by source and number; it counts as taken."""
+    def take(self, now: int, knows: Callable[[int], bool] = _anybody) -> list[Arrival]:
+        """What tick `now` consumes, by source and number; it counts as taken.
+
+        `knows` says of an entity whether a command for it could be brought there.
+        """
+        if self._whole_at is None:
+            self._whole_at = now + limits.OUTS_COME_TICKS
         taken: list[Arrival] = []
         for source in sorted(self._waiting):
             waiting = self._waiting[source]
             following = self.progress.get(source, _NOTHING).number + 1
             first = len(taken)
             while following in waiting and waiting[following].parcel.tick < now:
+                parcel = waiting[following].parcel
+                if (
+                    now < self._whole_at
+                    and isinstance(parcel, CommandParcel)
+                    and not knows(parcel.target)
+                ):
+                    break
                 taken.append(waiting.pop(following))
                 following += 1
             if len(taken) > first:

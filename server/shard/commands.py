@@ -41,13 +41,19 @@ class Commands:
         if self._world.get(target) is not None:
             self._waiting.append(CommandIn(target, name, args))
             return
-        to = self._forwarding.where(target)
-        if to is None:
-            to = self._seen_at(target)
+        to = self._elsewhere(target)
         if to is None or forwards >= limits.FORWARDS_MAX:
             self.undeliverable += 1
         else:
             self._outbox.send(Letter(to, target, name, dict(args), forwards))
+
+    def knows(self, target: int) -> bool:
+        """Whether a command for this entity can be brought to it, or passed on."""
+        return self._world.get(target) is not None or self._elsewhere(target) is not None
+
+    def _elsewhere(self, target: int) -> int | None:
+        to = self._forwarding.where(target)
+        return self._seen_at(target) if to is None else to
 
     def receive(self, parcel: CommandParcel, arriving: Mapping[int, Any]) -> None:
         """Take a command from another shard; `arriving` are entities that come in this tick."""

@@ -142,7 +142,7 @@ class Shard:
         self._outbox.begin(tick)
         before, self.world.bounds = self.world.bounds, self._space.bounds
         taken = self._inbox.take()
-        arrived = self._arrivals.take(tick)
+        arrived = self._arrivals.take(tick, self._commands.knows)
         for queued in self._queued:
             self._commands.send(*queued)
         self._queued.clear()

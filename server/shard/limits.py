@@ -38,6 +38,7 @@ MOVES_PER_TICK: Final = 32  # the same while a shard that was cut anew moves hou
 FORWARDING_ENTRIES: Final = 16384  # where departed entities went; the oldest is forgotten first
 FORWARDS_MAX: Final = 8  # a command that was passed on this often is dropped and counted
 ARRIVALS_WAITING: Final = 4096  # outs kept per source until their tick; more wait in the journal
+OUTS_COME_TICKS: Final = 40  # after a recovery, until the outs of all sources are here
 RESYNC_PATIENCE_TICKS: Final = 10  # a neighbour's missed frame is asked for again after this
 LINGER_TICKS: Final = 10  # a departed entity is a ghost this long unless its owner shows it earlier
 

@@ -138,6 +138,7 @@ class Recall:
         self._world.take_bound()
         self._sessions.go_on()
         self._newsroom.go_on(self._world.tick)
+        self._arrivals.go_on()
 
     def _take_sessions(self, record: TickRecord) -> None:
         bound = self._world.take_bound()

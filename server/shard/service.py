@@ -144,6 +144,7 @@ class Node:
         self._pace = Pace(schedule.hz)
         self._ticker = Ticker(schedule, last=last_tick)
         self._missed = 0
+        self.began_s = -math.inf  # when the newest tick began, in trio's time
         self._stopping = trio.Event()
         self._ended = trio.Event()
         self._stepped = trio.Event()
@@ -252,6 +253,7 @@ class Node:
                 await self._stopping.wait()
             if self._stopping.is_set():
                 return
+            self.began_s = trio.current_time()
             self._take_up(slot.tick)
             spent_s, step_s = 0.0, 0.0
             for keeper in list(self._keepers.values()):

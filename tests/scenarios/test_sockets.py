@@ -146,7 +146,7 @@ def _assert_true(driver: SocketDriver, reader: Reader) -> None:
     assert len(replica), "it sees something"
     for number, table in replica.tables.items():
         shard = driver.process.node.shards[number]
-        truth: PartTable = shard._replication.table
+        truth: PartTable = shard.table
         keys = [key for slab in table.slabs for key in slab.place]
         for key in keys:
             slab, true_slab = (

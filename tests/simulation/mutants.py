@@ -126,7 +126,7 @@ def _offer_anything(self: Arrivals, source: int, position: int, data: bytes) -> 
     return True
 
 
-def _take_anything(self: Arrivals, now: int) -> list[Arrival]:
+def _take_anything(self: Arrivals, now: int, _: Any = None) -> list[Arrival]:
     taken = []
     for source in sorted(self._waiting):
         for key, arrival in list(self._waiting[source].items()):
@@ -186,6 +186,12 @@ plant(
     "commands forgotten at recovery",
     "a command that waited when the shard crashed is never done",
     (Commands, "recall", nothing),
+)
+
+plant(
+    "commands not kept for who comes again",
+    "a recovered shard drops a command for an entity that it has to take once more",
+    (Arrivals, "go_on", nothing),
 )
 
 
@@ -259,6 +265,7 @@ FOUND_BY: Final[dict[str, int]] = {
     "progress forgotten at recovery": 1,
     "commands done again after a recovery": 1,
     "commands forgotten at recovery": 1,
+    "commands not kept for who comes again": 33,
     "inputs applied twice after a takeover": 1,
     "undone inputs sent again": 1,
     "lost inputs passed over": 1,

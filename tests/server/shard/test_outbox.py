@@ -72,6 +72,43 @@ def test_nothing_is_taken_in_the_tick_in_which_it_was_sent() -> None:
     assert arrivals.progress[1] == Progress(2, 101)
 
 
+def test_after_a_recovery_a_command_waits_for_an_entity_that_is_on_its_way_again() -> None:
+    """It came before, and was seen here; its source's outs are only later than others."""
+    outbox = Outbox()
+    outbox.begin(5)
+    outbox.send(Letter(2, 77, "hit", {}))
+    (letter,) = [out.data for out in outbox.finish()]
+    outbox.begin(6)
+    outbox.send_entity(2, 78, b"", None)
+    (behind,) = [out.data for out in outbox.finish()]
+    ((position, entity),) = outs_of([(3, 77)])
+    here: set[int] = set()
+
+    def take(arrivals: Arrivals, now: int) -> list[int]:
+        parcels = [arrival.parcel for arrival in arrivals.take(now, here.__contains__)]
+        here.update(each.entity for each in parcels if isinstance(each, EntityParcel))
+        return [each.target if isinstance(each, CommandParcel) else each.entity for each in parcels]
+
+    for comes_after, expected in (
+        (1, [[], [77], [77, 78]]),
+        (limits.OUTS_COME_TICKS, [[77, 78], [77], []]),  # nobody waits for ever
+    ):
+        here.clear()
+        arrivals = Arrivals()
+        arrivals.go_on()
+        arrivals.offer(3, 1, letter)
+        arrivals.offer(3, 2, behind)
+        assert take(arrivals, 10) == []
+        now = 10 + comes_after
+        found = [take(arrivals, now)]
+        arrivals.offer(1, position, entity)
+        found += [take(arrivals, now + 1), take(arrivals, now + 2)]
+        assert found == expected
+    settled = Arrivals()
+    settled.offer(3, 1, letter)
+    assert take(settled, 10) == [77], "without a recovery it is dropped by who takes it"
+
+
 def test_a_full_waiting_room_asks_to_be_offered_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ARRIVALS_WAITING", 2)
     arrivals = Arrivals()

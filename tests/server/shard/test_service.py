@@ -95,6 +95,30 @@ async def test_ticks_come_at_the_slots_of_the_schedule(
     assert (statistics.missed, statistics.dilation) == (0, 1000)
 
 
+async def test_a_dear_step_ends_late_and_the_next_one_begins_at_its_slot(
+    setting: Any, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Shard.tick
+
+    def dear(shard: Shard, tick: int) -> None:
+        step(shard, tick)
+        autojump_clock.jump(0.001 * (tick % 10))
+
+    monkeypatch.setattr(Shard, "tick", dear)
+    given = setting()
+    begun: list[tuple[int, float]] = []
+    async with trio.open_nursery() as nursery:
+        node = await given.start(nursery)
+        start = node.schedule.start_s
+        for tick in range(1, 41):
+            await trio.sleep_until(start + (tick + 0.9) / 20)
+            begun.append((tick, node.began_s))
+        node.stop()
+    for tick, when in begun:
+        assert when == pytest.approx(start + tick / 20, abs=1e-6)
+    assert max(when - start - tick / 20 for tick, when in given.ticks) > 0.008
+
+
 async def test_a_census_after_a_tick_adds_up_while_the_node_runs(
     setting: Any, autojump_clock: trio.testing.MockClock
 ) -> None:
