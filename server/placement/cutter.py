@@ -25,13 +25,14 @@ __all__ = ["Change", "Cutter", "Load"]
 
 HOT_S: Final = 3.0  # so long over its budget
 HOT_LEAST_S: Final = 0.4  # that long however far over it
-HOT_BUDGETS_S: Final = 0.4  # what it is over its budget by, added up over time
+HOT_BUDGETS_S: Final = 0.5  # what it is over its budget by, added up over time
 WARM: Final = 0.5  # of the budget: from there on one that gets dearer has an heir kept ready
 RISING: Final = 1.15  # times as dear soon: that is getting dearer
 COLD_S: Final = 20.0  # so long cheap
 COLD: Final = 0.4  # of one budget: what two siblings cost together that may be one shard
 SETTLE_S: Final = 2.5  # after a cut the costs of both halves are not yet what they will be
 CALM_S: Final = 5.0  # after any change nothing merges
+SPARES: Final = 2  # so many shards that rest are left on each node for when it is to have a half
 LESSER: Final = 0.15  # of the load at least is to go: a cut that moves less is not worth it
 SHARDS_MAX: Final = 1024  # of one world, resting ones among them; then nothing is cut any more
 
@@ -231,13 +232,14 @@ class _Draft:
         return None
 
     def _spare(self) -> int | None:
-        """Who rests where another one does, too, or else a new one; None if there are too many.
+        """Who rests where enough others do, or else a new one; None if there are too many.
 
-        The only one of a node is left there: it may be the next node that has the least to do.
+        A node's only ones are left there: it may be the next that has the least to do.
         """
         nodes = [self.sent.get(rest, self._runs.get(rest)) for rest in self._resting]
         for rest, node in zip(self._resting, nodes, strict=True):
-            if node not in self._busy or nodes.count(node) > 1 or self.tree.count >= SHARDS_MAX:
+            many = node not in self._busy or nodes.count(node) > SPARES
+            if many or self.tree.count >= SHARDS_MAX:
                 self._resting.remove(rest)
                 return rest
         if self.tree.count >= SHARDS_MAX:

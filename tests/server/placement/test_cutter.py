@@ -89,7 +89,7 @@ def test_a_shard_over_its_budget_is_cut_and_the_half_runs_where_there_is_room() 
 
 
 @pytest.mark.parametrize(
-    ("cost", "within"), [(0.55, HOT_S), (0.65, 1.3), (0.75, 0.8), (1.5, HOT_LEAST_S)]
+    ("cost", "within"), [(0.55, HOT_S), (0.65, 1.6), (0.75, 1.0), (1.5, HOT_LEAST_S)]
 )
 def test_the_further_over_its_budget_the_sooner_a_shard_is_cut(cost: float, within: float) -> None:
     world = World(lambda tree, shard: area(tree, shard, (cost, 0.1)))
@@ -159,11 +159,11 @@ def test_nothing_is_cut_while_its_heir_does_not_run() -> None:
 
 def test_a_resting_shard_is_moved_to_where_there_is_room_first() -> None:
     world = World(lambda tree, shard: area(tree, shard, (0.9, 0.1)))
-    world.tree = world.tree.opened().opened()
-    world.homes |= {2: "a", 3: "a"}
+    world.tree = world.tree.opened().opened().opened()
+    world.homes |= {2: "a", 3: "a", 4: "a"}
     world.seconds(HOT_S + 2)
-    assert world.homes == {0: "a", 1: "b", 2: "b", 3: "a"}
-    assert world.tree.count == 4, "it is used before another one is opened"
+    assert world.homes == {0: "a", 1: "b", 2: "b", 3: "a", 4: "a"}
+    assert world.tree.count == 5, "it is used before another one is opened"
     assert [leaf.shard for leaf in world.tree.leaves] == [0, 1, 2]
 
 
