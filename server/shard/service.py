@@ -149,6 +149,7 @@ class Node:
         self._ended = trio.Event()
         self._stepped = trio.Event()
         self._partition: Partition | None = None
+        self._sort_at = 0  # the tick at which the order of the shards is looked at again
         self._coming: list[Partition] = []
 
     def cut_anew(self, partition: Partition) -> None:
@@ -256,7 +257,7 @@ class Node:
             self.began_s = trio.current_time()
             self._take_up(slot.tick)
             spent_s, step_s = 0.0, 0.0
-            for keeper in list(self._keepers.values()):
+            for keeper in self._in_turn(slot.tick):
                 if step_s > DEAR_S:
                     await _let_send()
                 if self._keepers.get(keeper.shard.id) is not keeper:
@@ -267,6 +268,18 @@ class Node:
             stepped, self._stepped = self._stepped, trio.Event()
             stepped.set()
             on_tick(slot.tick)
+
+    def _in_turn(self, tick: int) -> list[Keeper]:
+        """The shards in the order in which they step: the dearest first, in which most play.
+
+        So its frame never waits for those of others. It is looked at once a second, since each
+        change of it makes an interval longer.
+        """
+        if tick >= self._sort_at:
+            self._sort_at = tick + self.schedule.hz
+            dearest = sorted(self._keepers.items(), key=lambda each: -each[1].cost_s)
+            self._keepers = dict(dearest)
+        return list(self._keepers.values())
 
     def _step_one(self, keeper: Keeper, tick: int) -> float:
         """Step one shard; the time that it took."""
