@@ -19,6 +19,7 @@ from server.shard.commit import Writer
 from server.shard.host import Shard
 from server.shard.outbox import Out
 from server.shard.record import TickRecord
+from server.shard.saved import Saved
 
 __all__ = [
     "CheckpointKeeper",
@@ -76,6 +77,7 @@ class Standby:
         self._rebuilding: Rebuilding | None = None
         self._position = 0
         self._revision = 0
+        self._same_code = False
 
     async def begin(self) -> None:
         """Take the newest checkpoint and everything behind it.
@@ -86,6 +88,8 @@ class Standby:
         if saved is not None:
             self._position, self._revision = saved.position, saved.revision
         self._rebuilding = Rebuilding(self._make(None if saved is None else saved.data))
+        code = self._rebuilding.shard.game.code
+        self._same_code = saved is not None and Saved.decode(saved.data).game == code
         while await self.follow() > NEARLY_THERE:
             pass
 
@@ -100,8 +104,11 @@ class Standby:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing was lost on the way, as it is with records of other code."""
-        return not self._rebuilt.foreign
+        """Whether nothing was lost on the way, nor will be, as it is with records of other code.
+
+        As long as there were none, whose code will be in them is told by who kept the checkpoint.
+        """
+        return not self._rebuilt.foreign and (self._rebuilt.replayed > 0 or self._same_code)
 
     def skip_mail(self) -> None:
         """Pass over what came until now."""
