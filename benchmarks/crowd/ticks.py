@@ -15,6 +15,7 @@ import numpy.typing as npt
 import trio
 
 from benchmarks.cluster import WORLD
+from benchmarks.crowd.timeline import Timeline
 from protocol.errors import ProtocolError
 from protocol.frame import Frame
 from protocol.listing import Listing
@@ -31,6 +32,7 @@ BUFFERED: Final = 4096
 class Ticks:
     """Hears every frame. `told` are (tick, seconds) of each player and frame, as columns."""
 
+    timeline: Timeline
     newest: int = 0
     told: list[tuple[int, npt.NDArray[np.float64]]] = attrs.field(factory=list)
     shards: dict[int, int] = attrs.field(factory=dict)  # and how many play there
@@ -57,14 +59,18 @@ class Ticks:
         sessions = list(listing.rows)
         self.newest = max(self.newest, frame.tick)
         self.shards[frame.shard] = len(sessions)
+        timeline = self.timeline
         if not sessions:
+            timeline.frame(frame.shard, frame.epoch, frame.tick, frame.dilation, np.empty(0))
             return
         self.slowest = min(self.slowest, frame.dilation)
         places = self._places
         rows = np.array([places.setdefault(session, len(places)) for session in sessions])
         passed = now - self._heard[rows]
         self._heard[rows] = now
-        self.told.append((frame.tick, passed[passed > 0]))  # a guest is listed twice at a tick
+        passed = passed[passed > 0]  # a guest is listed twice at a tick
+        self.told.append((frame.tick, passed))
+        timeline.frame(frame.shard, frame.epoch, frame.tick, frame.dilation, passed)
 
     @property
     def players(self) -> int:
@@ -81,6 +87,7 @@ class Ticks:
 class Cuts:
     """How a world is cut and who runs what, as the beacons say. Moves of resting ones count not."""
 
+    timeline: Timeline
     splits: int = 0
     merges: int = 0
     migrations: int = 0
@@ -96,7 +103,9 @@ class Cuts:
             beacon = await listener.wait()
 
     def _take(self, beacon: Any) -> None:
-        shards = beacon.partition().geometry.shards
+        geometry = beacon.partition().geometry
+        shards = geometry.shards
+        self.timeline.plan({leaf[0]: leaf[1:] for leaf in geometry.leaves}, beacon.plan.nodes)
         if self.leaves:
             self.splits += max(0, len(shards) - self.leaves)
             self.merges += max(0, self.leaves - len(shards))

@@ -50,11 +50,11 @@ _log = structlog.get_logger(__name__)
 
 TTL_S: Final = 2.5
 BEACON_S: Final = 0.25
-DECIDE_S: Final = 1.0
+DECIDE_S: Final = 1.0  # who runs what; how the world is cut is looked at with each beacon
 SAVE_S: Final = 5.0  # how stale the record's idea of the present may be
 AWAY_S: Final = 20.0  # longer than any election, so the world itself was down
 LISTEN_S: Final = 2.0  # longer than nodes need between two reports
-LEAD_S: Final = 1.0  # before a new tree holds: several beacons tell everybody of it
+LEAD_S: Final = 0.5  # before a new tree holds: two beacons or three tell everybody of it
 REPORTED_S: Final = 3.0  # a shard of which nobody has reported for longer may not be running
 CANDIDATE_S: Final = 0.5  # how often a candidate looks whether somebody is needed
 REPORTS_BUFFERED: Final = 1024
@@ -160,40 +160,43 @@ class _Term:
             for message in reports.take_nowait():
                 self._take_report(message.data)
             now = trio.current_time()
+            held = await self._cut_anew(record, planner, now)
             fresh = self._nodes.keys() - set(planner.plan.nodes.values())
             if now >= decide_at or fresh:
                 decide_at = now + DECIDE_S
-                before = planner.plan.version
-                await self._cut_anew(record, planner, now)
                 shards = range(record.tree.count)
-                record.plan = planner.decide(shards, self._nodes, self._costs, now)
-                if record.plan.version != before:
-                    _log.info("placed", version=record.plan.version, moves=planner.moves)
+                planner.decide(shards, self._nodes, self._costs, now, held)
+            if record.plan.version != planner.plan.version:
+                record.plan = planner.plan
+                _log.info("placed", version=record.plan.version, moves=planner.moves)
             if now < self._lease.deadline:
                 number += 1
                 self._bus.publish(beacon_subject(self._world), self._beacon(record, number))
             await trio.sleep(BEACON_S)
 
-    async def _cut_anew(self, record: WorldRecord, planner: Planner, now: float) -> None:
-        """Have the world cut otherwise if that is worth it. It is told when it is kept."""
+    async def _cut_anew(self, record: WorldRecord, planner: Planner, now: float) -> frozenset[int]:
+        """Have the world cut otherwise if that is worth it. It is told when it is kept.
+
+        Gives the shards that are to stay where they are meanwhile.
+        """
         if self._cutter is None:
-            return
+            return frozenset()
         loads = {s: load for s, (at, load) in self._loads.items() if now - at <= REPORTED_S}
         since = self._tick(record) + math.ceil(LEAD_S * self._founding.hz)
         before = record.tree
         change = self._cutter.decide(before, loads, self._nodes.keys(), now, since)
-        if change.place is not None:
-            planner.place(*change.place)
-        if change.tree is before:
-            return
-        record.tree = change.tree
-        try:
-            await record.save(self._journal, self._wall())
-        except JournalUnavailable as error:
-            record.tree = before
-            _log.warning("the world is not cut anew", reason=str(error))
-        else:
+        if change.tree is not before:
+            record.tree = change.tree
+            try:
+                await record.save(self._journal, self._wall())
+            except JournalUnavailable as error:
+                record.tree = before
+                _log.warning("the world is not cut anew", reason=str(error))
+                return change.held
             self._note_change(planner, change, now)
+        for shard, node in change.place.items():
+            planner.place(shard, node)
+        return change.held
 
     def _note_change(self, planner: Planner, change: Change, now: float) -> None:
         for shard, cost in change.moved.items():
@@ -224,7 +227,10 @@ class _Term:
             self._costs.update(report.costs)
             now = trio.current_time()
             for shard, cost in report.costs.items():
-                self._loads[shard] = now, Load(report.node, cost, report.cuts.get(shard))
+                self._loads[shard] = (
+                    now,
+                    Load(report.node, cost, report.soon.get(shard, cost), report.cuts.get(shard)),
+                )
 
     # --- the record ------------------------------------------------------------------------------
 

@@ -5,6 +5,9 @@ caught up. Then the former owner finishes a tick, takes no more mail, says so, a
 go; the next one passes over the mail that the former one has taken, reads the last records, and
 steps in the next tick or the one after. Mail that comes in between waits at the next owner.
 
+So that the next owner has little to catch up with, the former one keeps a checkpoint first, and
+says so.
+
 All of it may get lost. Then the former owner gives the shard up by itself, with a checkpoint, and
 the next one tries for the lease every so often, as it does with one whose owner died.
 
@@ -24,6 +27,7 @@ from server.shard.service import shard_lease_prefix
 __all__ = ["Handovers"]
 
 READY_S: Final = 3.0  # for the next owner to have caught up; then it has to do with a checkpoint
+SAVED_S: Final = 0.5  # for the former owner's checkpoint; then it has to do with an older one
 FRESH_S: Final = 1.0  # what is ready says so again before that
 WORDS_BUFFERED: Final = 1024
 
@@ -42,6 +46,7 @@ class Handovers:
         self._changed = trio.Event()
         self._let_go: dict[int, trio.Event] = {}
         self._standbys: dict[int, Standby] = {}
+        self._saved: dict[int, float] = {}  # when that was heard
 
     async def run(self) -> None:
         """Hear until cancelled."""
@@ -66,7 +71,10 @@ class Handovers:
                 if standby is not None:
                     standby.skip_mail()
                 continue
-            self._heard[word.shard] = trio.current_time(), word
+            if word.stage is Stage.SAVED:
+                self._saved[word.shard] = trio.current_time()
+            else:
+                self._heard[word.shard] = trio.current_time(), word
             changed, self._changed = self._changed, trio.Event()
             changed.set()
 
@@ -83,6 +91,12 @@ class Handovers:
     def await_lease(self, shard: int) -> trio.Event:
         """What is set when the shard's lease is given back, or has run out."""
         return self._let_go.setdefault(shard, trio.Event())
+
+    async def wait_saved(self, shard: int) -> None:
+        """Wait for the shard's owner to have kept a checkpoint, but not for long."""
+        with trio.move_on_after(SAVED_S):
+            while trio.current_time() - self._saved.get(shard, -math.inf) > READY_S:
+                await self._changed.wait()
 
     def tell_ready(self, shard: int, standby: Standby | None) -> None:
         """We wait for a shard, perhaps with one that has followed it."""
@@ -108,6 +122,10 @@ class Handovers:
                     return word.stage is Stage.READY
                 await self._changed.wait()
         return False
+
+    def tell_saved(self, shard: int) -> None:
+        """There is a checkpoint of a shard that is hardly any older than it."""
+        self._tell(shard, Stage.SAVED)
 
     def tell_going(self, shard: int) -> None:
         """We take no more mail of a shard."""

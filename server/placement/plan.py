@@ -8,12 +8,13 @@ shard that goes back to where it came from stays there for longer, and each time
 as long: whatever makes it go to and fro is not to be mended by moves.
 
 Costs are the share of a node's time that a shard takes, smoothed by whoever reports them. A node
-without a shard costs nothing.
+without a shard costs nothing. What two nodes that both have time to spare have to do is not evened
+out any further than to about a half.
 
 Must not know: time (it is an argument, in seconds), the bus, leases.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import attrs
@@ -25,6 +26,8 @@ __all__ = ["Plan", "Planner", "moves_max"]
 EVEN: Final = 0.08
 GAIN: Final = 0.05
 LEAST_GAIN: Final = 0.01  # of a core: what is smaller is not worth anybody's keyframes
+ROOMY: Final = 0.4  # of a core: a node that takes less has time to spare, and is only relieved
+LONELY: Final = 0.5  # by one that takes less than this share of it
 NODES_PER_MOVE: Final = 8  # of so many nodes one pair may give and take in a decision
 TAKERS_MAX: Final = 16  # among whom an exchange is looked for
 SEARCHES_MAX: Final = 4  # for an exchange in one decision: each takes up to a millisecond or two
@@ -67,6 +70,7 @@ class Planner:
         self.plan = plan or Plan()
         self.moves = 0
         self._moved: dict[int, _Move] = {}
+        self._held: Collection[int] = ()
         self._searches = 0  # for exchanges, that are left in this decision
 
     def decide(
@@ -75,15 +79,18 @@ class Planner:
         nodes: Iterable[str],
         costs: Mapping[int, float],
         now: float,
+        held: Collection[int] = (),
     ) -> Plan:
         """The plan for the `nodes` that are there; the present one if nothing is worth a change.
 
-        Without any node there is nobody to place anything on, and the plan stays.
+        Who is `held` stays where it is. Without any node there is nobody to place anything on, and
+        the plan stays.
         """
         present = sorted(nodes)
         if not present:
             return self.plan
         board = _Board(sorted(shards), present, self.plan.nodes, costs)
+        self._held = held
         for shard in board.homeless():
             source = self.plan.nodes.get(shard, "")
             self._moved[shard] = _Move(now, source, STAY_S)
@@ -96,9 +103,10 @@ class Planner:
 
     def place(self, shard: int, node: str) -> None:
         """Have a shard on a node, whatever that evens out; nothing if it is there."""
-        if self.plan.nodes.get(shard) != node:
+        home = self.plan.nodes.get(shard)
+        if home != node:
             self.plan = Plan(self.plan.version + 1, {**self.plan.nodes, shard: node})
-            self.moves += 1
+            self.moves += home is not None
 
     def stay(self, shard: int, now: float) -> None:
         """Leave a shard where it is for a while: what it costs is about to change."""
@@ -156,6 +164,8 @@ class Planner:
 
     def _is_free(self, shard: int, now: float) -> bool:
         moved = self._moved.get(shard)
+        if shard in self._held:
+            return False
         return moved is None or now - moved.at_s >= moved.stay_s
 
     def _move(self, board: "_Board", shard: int, giver: str, taker: str, now: float) -> None:
@@ -214,8 +224,11 @@ class _Board:
 
     def is_even(self, giver: str, taker: str) -> bool:
         """Whether neither the busier has too much to do nor the idler too little."""
+        most, least = self.loads[giver], self.loads[taker]
+        if most <= ROOMY and least >= LONELY * most:
+            return True
         much, little = (1 + EVEN / 2) * self.mean, (1 - EVEN) * self.mean
-        return self.loads[giver] <= much and self.loads[taker] >= little
+        return most <= much and least >= little
 
     def homeless(self) -> list[int]:
         """The shards that are nowhere, the dearest first."""

@@ -3,6 +3,7 @@
 A shard that is placed here is followed in its journal, and taken as soon as its lease can be had:
 at once if its former node let it go, or when the lease of a node that died has run out. A shard
 that is placed elsewhere is given up after a tick, when its next owner is ready for it (`handover`).
+What shards cost is reported once a second, and sooner when one of them gets dearer.
 A node without a beacon goes on with what it has: each shard has a lease of its own.
 
 Error handling: a shard that cannot be taken is tried again; one whose journal does not lead where
@@ -39,6 +40,8 @@ _log = structlog.get_logger(__name__)
 
 TTL_S: Final = 2.5
 REPORT_S: Final = 1.0
+LOOK_S: Final = 0.2  # how often one looks whether there is something to report sooner
+NEWS: Final = 0.02  # of a core: by so much another cost is worth a report
 PLACED_S: Final = 3.0  # for the shards of a node that leaves to be placed elsewhere
 TRY_AGAIN_S: Final = 0.25  # for a lease of which nobody has told us that it is over
 BEACONS_BUFFERED: Final = 8
@@ -251,6 +254,8 @@ class Reconciler:
                 if owned is not None:
                     return owned
                 if not behind:
+                    if standby is None:
+                        await self._handovers.wait_saved(shard)
                     standby = await self._stand_by(shard, standby)
                     behind = standby is None
                 self._handovers.tell_ready(shard, standby)
@@ -287,8 +292,11 @@ class Reconciler:
         self._giving.add(shard)
         try:
             target = self._target(shard)
-            if target is not None and await self._handovers.is_awaited(shard, target):
-                going = partial(self._handovers.tell_going, shard)
+            if target is not None:
+                await self._node.save_soon(shard)
+                self._handovers.tell_saved(shard)
+                if await self._handovers.is_awaited(shard, target):
+                    going = partial(self._handovers.tell_going, shard)
             if not self._is_mine(shard):
                 await self._node.give_up(shard, going=going)
                 _log.info("shard given up", shard=shard, followed=going is not None)
@@ -305,15 +313,27 @@ class Reconciler:
         return None if home == self._name else home
 
     async def _report(self) -> None:
-        node = self._node
+        """Tell what shards cost every so often, and at once who they are or if one gets dearer."""
+        told, told_at = dict[int, float](), -math.inf
         while True:
-            costs = {shard: cost * node.schedule.hz for shard, cost in node.costs_s.items()}
-            cuts = {s: best_cut(shard, self._least_cells) for s, shard in node.shards.items()}
-            report = Report(
-                node=self._name,
-                tick=node.tick,
-                costs=costs,
-                cuts={shard: cut for shard, cut in cuts.items() if cut is not None},
-            )
-            self._bus.publish(report_subject(self._world, self._name), report.encode())
-            await trio.sleep(REPORT_S)
+            hz = self._node.schedule.hz
+            soon = {shard: cost * hz for shard, cost in self._node.soon_s.items()}
+            news = soon.keys() != told.keys() or any(soon[s] > told[s] + NEWS for s in soon)
+            now = trio.current_time()
+            if news or now - told_at >= REPORT_S - LOOK_S / 2:
+                told, told_at = soon, now
+                self._tell_load(soon)
+            await trio.sleep(min(LOOK_S, REPORT_S))
+
+    def _tell_load(self, soon: dict[int, float]) -> None:
+        node = self._node
+        costs = {shard: cost * node.schedule.hz for shard, cost in node.costs_s.items()}
+        cuts = {s: best_cut(shard, self._least_cells) for s, shard in node.shards.items()}
+        report = Report(
+            node=self._name,
+            tick=node.tick,
+            costs=costs,
+            cuts={shard: cut for shard, cut in cuts.items() if cut is not None},
+            soon=soon,
+        )
+        self._bus.publish(report_subject(self._world, self._name), report.encode())

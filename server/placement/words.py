@@ -127,19 +127,22 @@ class Beacon:
 class Report:
     """What one node says: the share of its time that each of its shards takes, and its tick.
 
-    `cuts` are where shards would best be cut, of those that can be.
+    `cuts` are where shards would best be cut, of those that can be; `soon` is what shards will
+    take before long, if that goes on as it does.
     """
 
     node: str
     tick: int
     costs: dict[int, float]
     cuts: dict[int, Cut] = attrs.field(factory=dict)
+    soon: dict[int, float] = attrs.field(factory=dict)
 
     def encode(self) -> bytes:
         """As CBOR bytes."""
         costs = [[shard, float(cost)] for shard, cost in self.costs.items()]
         cuts = [[shard, cut.axis, cut.at, cut.share] for shard, cut in self.cuts.items()]
-        return cbor.dumps([self.node, self.tick, costs, cuts])
+        soon = [[shard, float(cost)] for shard, cost in self.soon.items()]
+        return cbor.dumps([self.node, self.tick, costs, cuts, soon])
 
     @classmethod
     def decode(cls, data: bytes) -> "Report":
@@ -147,12 +150,13 @@ class Report:
         try:
             body: Any = cbor.loads(data)
             node, tick, costs, *later = body
-            (cuts,) = later or ([],)  # older nodes say nothing of them
+            cuts, soon = [*later, [], []][:2]  # older nodes say nothing of them
             return cls(
                 node=str(node),
                 tick=int(tick),
                 costs={int(shard): float(cost) for shard, cost in costs},
                 cuts={int(s): Cut(int(axis), int(at), float(part)) for s, axis, at, part in cuts},
+                soon={int(shard): float(cost) for shard, cost in soon},
             )
         except (ProtocolError, TypeError, ValueError) as error:
             raise WordError("not a report") from error
@@ -164,6 +168,7 @@ class Stage(IntEnum):
     READY = 1  # the next owner has followed the journal and waits for the shard
     BEHIND = 2  # the next owner can only begin from a checkpoint
     GOING = 3  # the former owner takes no more mail
+    SAVED = 4  # the former owner has kept a checkpoint, from which to follow it
 
 
 @attrs.frozen(kw_only=True)

@@ -64,11 +64,13 @@ class Bookkeeper:
         self._every = config.checkpoint_every
         self._checkpoint_turn = self._turn(world.tick)
 
-    def leave_checkpoints(self, every: int) -> None:
-        """From now on one in so many ticks, if there are any at all."""
+    def leave_checkpoints(self, every: int, *, next_too: bool = False) -> None:
+        """From now on one in so many ticks, if there are any at all; the next tick's, too."""
         if self._config.checkpoint_every and every != self._every:
             self._every = every
             self._checkpoint_turn = self._turn(self._world.tick)
+        if next_too:
+            self._checkpoint_turn = -1
 
     def leave_commit(self, happened: Happened) -> None:
         """Write down a tick that is over."""

@@ -261,9 +261,9 @@ class Shard:
         """Everything that the ticks to come depend on, as it is after the newest one."""
         return self._books.checkpoint()
 
-    def leave_checkpoints(self, every: int) -> None:
-        """From now on leave one in so many ticks, if any are left."""
-        self._books.leave_checkpoints(every)
+    def leave_checkpoints(self, every: int, *, next_too: bool = False) -> None:
+        """From now on leave one in so many ticks, if any are left, and at the `next_too`."""
+        self._books.leave_checkpoints(every, next_too=next_too)
 
     def replay(self, record: TickRecord) -> tuple[Out, ...]:
         """Take a recorded step again, before the first tick; the outs that it made.

@@ -25,7 +25,10 @@ _log = structlog.get_logger(__name__)
 
 TRY_AGAIN_S: Final = 0.5  # after the journal took nothing
 COST_SMOOTHING: Final = 1 / 32  # weight of the newest step: about the last second and a half counts
-REPLAY_S: Final = 0.5  # what the steps behind a checkpoint may cost whoever takes them again
+RECENT_SMOOTHING: Final = 1 / 8  # the same, for the last half second
+AHEAD: Final = 1.5  # how much of what it has risen by between the two a cost may rise yet
+REPLAY_S: Final = 1.0  # what the steps behind a checkpoint may cost whoever takes them again
+SAVE_S: Final = 0.05  # if they may cost more, a planned move begins with a checkpoint
 CHECKPOINT_TICKS_MIN: Final = 16  # more often none is left, whatever steps cost
 FINISH_S: Final = 10.0  # for making durable what was stepped, at the end
 RELEASE_S: Final = 2.0  # a lease that cannot be given back runs out by itself
@@ -50,6 +53,8 @@ class Keeper:
     def __init__(self, owned: OwnedShard, journal: Journal) -> None:
         self.shard = owned.shard
         self.cost_s = 0.0
+        self.recent_s = 0.0
+        self._every = owned.shard.config.checkpoint_every
         self._scope = trio.CancelScope()
         self.retired = trio.Event()
         self._journal = journal
@@ -94,10 +99,25 @@ class Keeper:
         are the fewer these must be.
         """
         self.cost_s += (cost_s - self.cost_s) * COST_SMOOTHING
-        every = self.shard.config.checkpoint_every
-        while every * self.cost_s > REPLAY_S and every >= 2 * CHECKPOINT_TICKS_MIN:
-            every //= 2
-        self.shard.leave_checkpoints(every)
+        self.recent_s += (cost_s - self.recent_s) * RECENT_SMOOTHING
+        self._every = self.shard.config.checkpoint_every
+        while self._every * self.cost_s > REPLAY_S and self._every >= 2 * CHECKPOINT_TICKS_MIN:
+            self._every //= 2
+        self.shard.leave_checkpoints(self._every)
+
+    @property
+    def soon_s(self) -> float:
+        """What a step is going to cost, some two seconds from now, if it goes on as it does."""
+        return max(0.0, self.recent_s + AHEAD * (self.recent_s - self.cost_s))
+
+    async def save_soon(self) -> None:
+        """Have the next step leave a checkpoint, if the steps behind the newest one are dear.
+
+        Returns when it is kept. Who is to follow the shard has next to nothing to take again then.
+        """
+        if self._every * self.cost_s > SAVE_S:
+            self.shard.leave_checkpoints(self._every, next_too=True)
+            await self._keep.wait_kept()
 
     async def let_go(self) -> None:
         """Stop writing and give the lease back."""

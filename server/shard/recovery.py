@@ -22,6 +22,7 @@ from server.shard.commit import Writer
 from server.shard.host import Shard
 from server.shard.outbox import Out
 from server.shard.record import TickRecord
+from server.shard.saved import Saved
 from server.shard.succession import Succession
 
 __all__ = [
@@ -85,6 +86,7 @@ class Standby:
         self._rebuilding: Rebuilding | None = None
         self._position = 0
         self._revision = 0
+        self._same_code = False
 
     async def begin(self) -> None:
         """Take the newest checkpoint and everything behind it.
@@ -104,6 +106,8 @@ class Standby:
                 world=made.config.world,
                 shard=self._number,
             )
+        code = made.game.code
+        self._same_code = saved is not None and Saved.decode(saved.data).game == code
         while await self.follow() > NEARLY_THERE:
             pass
         if self._published is not None:
@@ -122,8 +126,11 @@ class Standby:
 
     @property
     def exact(self) -> bool:
-        """Whether nothing was lost on the way, as it is with records of other code."""
-        return not self._rebuilt.foreign
+        """Whether nothing was lost on the way, nor will be, as it is with records of other code.
+
+        As long as there were none, whose code will be in them is told by who kept the checkpoint.
+        """
+        return not self._rebuilt.foreign and (self._rebuilt.replayed > 0 or self._same_code)
 
     def skip_mail(self) -> None:
         """Pass over what came until now."""
@@ -232,6 +239,7 @@ class CheckpointKeeper:
         self._news = trio.Event()
         self._saving = trio.Lock()
         self._resting = False
+        self._kept = trio.Event()
         self.position = 0  # that the newest checkpoint of ours covers
 
     async def rest(self) -> None:
@@ -239,6 +247,10 @@ class CheckpointKeeper:
         self._resting = True
         async with self._saving:
             pass
+
+    async def wait_kept(self) -> None:
+        """Wait until one more is saved."""
+        await self._kept.wait()
 
     def offer(self, checkpoint: bytes, position: int) -> None:
         """Have the shard's state after `position` saved, as soon as may be."""
@@ -273,3 +285,5 @@ class CheckpointKeeper:
                 _log.warning("no checkpoint", shard=self._shard, reason=str(error))
             else:
                 self.position = position
+                kept, self._kept = self._kept, trio.Event()
+                kept.set()

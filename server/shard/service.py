@@ -1,9 +1,10 @@
 """A node: the trio services around shards, which are synchronous and know no clock.
 
 One task steps all shards of the node at each slot of the schedule, so that between two slots every
-shard has finished the same tick. Making ticks durable, following other shards' outboxes and
-renewing leases each happen in tasks of their own, off the tick's path: a slow journal holds up
-handoffs and promises, not the world.
+shard has finished the same tick. After a dear step others have their turn, so that a shard's frame
+does not wait for the steps of those behind it. Making ticks durable, following other shards'
+outboxes and renewing leases each happen in tasks of their own, off the tick's path: a slow journal
+holds up handoffs and promises, not the world.
 
 Resource handling: `run_node` owns its nursery; shards, bus and journal belong to the caller.
 Cancelling it stops at once, between two shards' steps at the latest; `Node.stop` finishes the
@@ -50,6 +51,9 @@ __all__ = [
 _log = structlog.get_logger(__name__)
 
 
+SAVED_S: Final = 0.4  # for a checkpoint, before a shard is followed
+DEAR_S: Final = 0.002  # of a step: whose frame should not wait for the next one's
+SENT_AFTER: Final = 3  # turns of everybody else: then a bus has written what it was given
 STEPPED_S: Final = 0.25  # for the end of a tick, before a shard is handed over
 
 MakeShard = Callable[[int, bytes | None], Shard]
@@ -145,6 +149,7 @@ class Node:
         self._ended = trio.Event()
         self._stepped = trio.Event()
         self._partition: Partition | None = None
+        self._sort_at = 0  # the tick at which the order of the shards is looked at again
         self._coming: list[Partition] = []
 
     def cut_anew(self, partition: Partition) -> None:
@@ -158,6 +163,13 @@ class Node:
             return
         keeper = self._keepers[owned.shard.id] = Keeper(owned, self._journal)
         self._background.start_soon(self._keep, keeper)
+
+    async def save_soon(self, shard: int) -> None:
+        """Keep a checkpoint of a shard before long, for who is about to follow it."""
+        keeper = self._keepers.get(shard)
+        if keeper is not None:
+            with trio.move_on_after(SAVED_S):
+                await keeper.save_soon()
 
     async def give_up(self, shard: int, *, going: Callable[[], None] | None = None) -> None:
         """Step a shard no more, make durable what it did, keep a checkpoint, and let it go.
@@ -183,6 +195,11 @@ class Node:
     def costs_s(self) -> dict[int, float]:
         """What a step of each shard costs, smoothed."""
         return {number: keeper.cost_s for number, keeper in self._keepers.items()}
+
+    @property
+    def soon_s(self) -> dict[int, float]:
+        """What a step of each will cost before long, if it goes on getting dearer or cheaper."""
+        return {number: keeper.soon_s for number, keeper in self._keepers.items()}
 
     @property
     def shards(self) -> dict[int, Shard]:
@@ -237,19 +254,41 @@ class Node:
                 await self._stopping.wait()
             if self._stopping.is_set():
                 return
-            began = self._stopwatch()
-            now = self.began_s = trio.current_time()
+            self.began_s = trio.current_time()
             self._take_up(slot.tick)
-            for keeper in self._keepers.values():
-                if self._partition is not None:
-                    keeper.move(self._partition)
-                started = self._effort()
-                keeper.step(slot.tick, self._pace.permille, now)
-                keeper.note_cost(self._effort() - started)
-            self._pace.observe(self._stopwatch() - began, missed)
+            spent_s, step_s = 0.0, 0.0
+            for keeper in self._in_turn(slot.tick):
+                if step_s > DEAR_S:
+                    await _let_send()
+                if self._keepers.get(keeper.shard.id) is not keeper:
+                    continue  # it was given up while another one stepped
+                step_s = self._step_one(keeper, slot.tick)
+                spent_s += step_s
+            self._pace.observe(spent_s, missed)
             stepped, self._stepped = self._stepped, trio.Event()
             stepped.set()
             on_tick(slot.tick)
+
+    def _in_turn(self, tick: int) -> list[Keeper]:
+        """The shards in the order in which they step: the dearest first, in which most play.
+
+        So its frame never waits for those of others. It is looked at once a second, since each
+        change of it makes an interval longer.
+        """
+        if tick >= self._sort_at:
+            self._sort_at = tick + self.schedule.hz
+            dearest = sorted(self._keepers.items(), key=lambda each: -each[1].cost_s)
+            self._keepers = dict(dearest)
+        return list(self._keepers.values())
+
+    def _step_one(self, keeper: Keeper, tick: int) -> float:
+        """Step one shard; the time that it took."""
+        began, started = self._stopwatch(), self._effort()
+        if self._partition is not None:
+            keeper.move(self._partition)
+        keeper.step(tick, self._pace.permille, trio.current_time())
+        keeper.note_cost(self._effort() - started)
+        return self._stopwatch() - began
 
     def _take_up(self, tick: int) -> None:
         """Let the newest partition hold whose time has come."""
@@ -267,6 +306,12 @@ class Node:
             if self._keepers.get(keeper.shard.id) is keeper:
                 del self._keepers[keeper.shard.id]
             _log.warning("shard retired", shard=keeper.shard.id, reason=str(reasons.exceptions[0]))
+
+
+async def _let_send() -> None:
+    """Have what was published go out before another shard steps, which may take a while."""
+    for _ in range(SENT_AFTER):
+        await trio.lowlevel.checkpoint()
 
 
 def _nothing(_: int) -> None:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from benchmarks.crowd.ticks import Cuts, Ticks
-from benchmarks.crowd.world import CORNERS, Walker, game, press, window
+from benchmarks.crowd.timeline import Timeline, told
+from benchmarks.crowd.world import CORNERS, HZ, Walker, game, press, window
 from protocol.frame import Frame
 from protocol.listing import SessionColumns
 from server.placement.plan import Plan
@@ -52,7 +53,7 @@ def frame(shard: int, tick: int, sessions: list[int], gone: list[int] | None = N
 
 
 def test_a_players_tick_goes_on_when_it_changes_its_shard() -> None:
-    ticks = Ticks()
+    ticks = Ticks(Timeline(HZ, 75.0))
     ticks._take(frame(0, 1, [7, 8]), 1.0)
     ticks._take(frame(0, 2, [], gone=[8]), 1.05)
     ticks._take(frame(1, 2, [8]), 1.07)
@@ -67,9 +68,10 @@ def test_a_players_tick_goes_on_when_it_changes_its_shard() -> None:
 def test_cuts_and_moves_are_counted() -> None:
     sim = Sim(game, shards=(2, 2), seed=1)
     tree = Tree.founding(sim.geometry)
-    cuts = Cuts()
+    timeline = Timeline(HZ, 75.0)
+    cuts = Cuts(timeline)
 
-    def told(tree: Tree, homes: dict[int, str]) -> None:
+    def hear(tree: Tree, homes: dict[int, str]) -> None:
         data = geometry_data(tree.partition(sim.geometry))
         cuts._take(
             Beacon(
@@ -79,12 +81,32 @@ def test_cuts_and_moves_are_counted() -> None:
         )  # fmt: skip
 
     homes = dict.fromkeys(range(4), "a")
-    told(tree, homes)
+    hear(tree, homes)
     tree = tree.opened()
-    told(tree, homes | {4: "b"})
-    told(tree, homes | {4: "a"})  # it rests
+    hear(tree, homes | {4: "b"})
+    hear(tree, homes | {4: "a"})  # it rests
     tree = tree.split(0, X, 4, 4, since=1)
-    told(tree, homes | {4: "b"})
-    told(tree, homes | {4: "b", 2: "b"})
-    told(tree.merge(0, 4, since=2), homes | {4: "b", 2: "b"})
+    hear(tree, homes | {4: "b"})
+    hear(tree, homes | {4: "b", 2: "b"})
+    hear(tree.merge(0, 4, since=2), homes | {4: "b", 2: "b"})
     assert (cuts.splits, cuts.merges, cuts.migrations, cuts.most) == (1, 1, 1, 5)
+    assert timeline.present.events == ["4 opens on b", "2 to b", "4 merges"]
+
+
+def test_the_timeline_tells_what_a_second_was_like() -> None:
+    timeline = Timeline(HZ, 75.0)
+    timeline.plan({0: (0, 0, 8, 8)}, {0: "a", 9: "a"})
+    intervals = np.array([0.05, 0.05, 0.05, 0.2])
+    timeline.frame(9, 1, 16, 1000, np.empty(0))
+    timeline.frame(9, 2, 22, 1000, np.empty(0))
+    timeline.frame(0, 1, 20, 1000, intervals)
+    timeline.frame(0, 2, 24, 870, intervals[:1])
+    timeline.present.cores = {"a": 0.5, "others": 0.01}
+    timeline.present.players = {0: 3, 1: 0, 2: 1}
+    timeline.frame(0, 2, 40, 1000, intervals[:3])
+    head, first, second = told(timeline, 1, 3).splitlines()
+    assert head.split() == ["s", "worst", "late", "speed", "a", "othe", "off", "players"]
+    assert first.split()[:7] == ["1", "200", "17%", "87%", "0.50", "0.01", "0"]
+    assert first.endswith("0:3 2:1; 0 taken over, 3 ticks without")
+    assert second.split()[:4] == ["2", "50", ".", "100%"]
+    assert told(timeline, 2, 3).splitlines() == [head, second]

@@ -45,6 +45,7 @@ READ_SINGLY: Final = 16  # so few messages are fetched one by one, all at once
 PULL_MESSAGES: Final = 128  # asked for at once by a reader
 PULL_BYTES: Final = 8 * 1024 * 1024
 PULL_S: Final = 3.0  # a reader's standing question; then it asks anew
+PULL_LATE_S: Final = 0.15  # after that without any answer it asks again at once
 PULL_GRACE_S: Final = 2.0  # after that without any answer its place in the stream is made anew
 CONSUMER_KEPT_S: Final = 20.0  # the engine forgets a reader that asks nothing for so long
 MISSING_STREAM_S: Final = 0.5  # between looks for a stream that nobody has made yet

@@ -1,7 +1,9 @@
 """Reading a stream in order, from a place on, as fast as the reader takes it.
 
 The engine keeps the reader's place (a consumer, in memory, without acknowledgements); the reader
-asks for so many messages at a time, so the engine never sends more than that. Each message says
+asks for so many messages at a time, so the engine never sends more than that. An engine may let a
+question run out without a word (2.9 does when the stream is trimmed meanwhile), and whatever comes
+then waits for the next question; so that one is not put off for long. Each message says
 which number it has among those sent; if one is missing, or nothing comes that should, the place is
 made anew behind the last message that was taken. So a reader gets each message once and in order,
 through reconnects and whatever happens to the engine's servers.
@@ -47,6 +49,7 @@ class Pull:
         self._asked = 0  # messages that the standing question may still bring
         self._next = 1  # the number of the next message among those sent to this place
         self._until_s = 0.0
+        self._repeated = False  # whether the question before the standing one was not answered
         self._taken: deque[Stored] = deque()
 
     @property
@@ -92,27 +95,34 @@ class Pull:
         self._box = self._jetstream.calls.open(apart=True)
         self._next = 1
         self._asked = 0
+        self._repeated = False
 
     def _ask(self) -> None:
         assert self._box is not None
+        stands_s = limits.PULL_GRACE_S / 2 if self._repeated else limits.PULL_S
         request = {
             "batch": limits.PULL_MESSAGES,
             "max_bytes": limits.PULL_BYTES,
-            "expires": int(limits.PULL_S * _NANO),
+            "expires": int(stands_s * _NANO),
         }
         subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._consumer}"
         self._jetstream.calls.send(Question(subject, json.dumps(request).encode()), self._box)
         self._asked = limits.PULL_MESSAGES
-        self._until_s = trio.current_time() + limits.PULL_S + limits.PULL_GRACE_S
+        late_s = limits.PULL_GRACE_S / 2 if self._repeated else limits.PULL_LATE_S
+        self._until_s = trio.current_time() + stands_s + late_s
 
     async def _hear(self) -> None:
         assert self._box is not None
         with trio.move_on_at(self._until_s):
             await self._box.wait()
-        arrivals = self._box.take_nowait()
-        if not arrivals:  # nothing in time, or the link broke
+        arrivals = self._box.take_nowait()  # none: nothing in time, or the link broke
+        if arrivals:
+            self._repeated = False
+        elif self._repeated or self._box.broken:
             self._consumer = None
             self._jetstream.calls.note_trouble()
+        else:
+            self._repeated, self._asked = True, 0
         for _, arrival in arrivals:
             self._take(arrival)
             if self._consumer is None:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import attrs
 import pytest
 
 from protocol import cbor
@@ -81,9 +82,13 @@ def test_a_beacon_whose_geometry_makes_no_sense_is_not_followed(geometry: object
 
 
 def test_reports_carry_cuts_and_need_none() -> None:
-    report = Report(node="a", tick=3, costs={0: 0.5, 1: 0.25}, cuts={0: Cut(1, 4, 0.5)})
+    report = Report(
+        node="a", tick=3, costs={0: 0.5, 1: 0.25}, cuts={0: Cut(1, 4, 0.5)}, soon={0: 0.75}
+    )
     assert Report.decode(report.encode()) == report
-    assert Report.decode(cbor.dumps(["a", 3, [[0, 0.5]]])).cuts == {}
+    older: Any = cbor.loads(report.encode())
+    assert Report.decode(cbor.dumps(older[:4])) == attrs.evolve(report, soon={})
+    assert Report.decode(cbor.dumps(older[:3])) == attrs.evolve(report, soon={}, cuts={})
     with pytest.raises(WordError):
         Report.decode(cbor.dumps(["a", 3, [[0, 0.5]], [[0, 1]]]))
 

@@ -9,7 +9,9 @@ from protocol.frame import Frame
 from server.placement.coordinator import RECORD, RecordError, run_coordinator
 from server.placement.handover import Handovers
 from server.placement.words import Beacon, Handover, Report, Stage, WordError
+from server.shard import keeper
 from server.shard.mail import frame_subject
+from server.shard.recovery import Recovered, Standby
 from tests.server.placement.world import WORLD, assert_sound, setting
 
 
@@ -71,6 +73,31 @@ async def test_receivers_go_on_after_a_planned_move_and_begin_anew_after_a_crash
     again = [(shard, True) for shard in sorted(moved)]
     assert sorted(anew[:4]) == [(shard, True) for shard in range(4)]
     assert sorted(anew[4:]) == again
+
+
+async def test_who_takes_a_dear_shard_over_has_hardly_a_step_to_take_again(
+    monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
+    monkeypatch.setattr(keeper, "SAVE_S", -1.0)  # no step costs anything here
+    replayed = []
+    finish = Standby.finish
+
+    async def noted(standby: Standby, *args: int) -> Recovered:
+        recovered = await finish(standby, *args)
+        replayed.append(recovered.replayed)
+        return recovered
+
+    monkeypatch.setattr(Standby, "finish", noted)
+    async with setting() as given:
+        await given.start("a")
+        await given.wait(lambda: given.homes() == {"a": {0, 1, 2, 3}})
+        await trio.sleep(8)
+        replayed.clear()
+        await given.start("b")
+        await given.wait(lambda: sorted(map(len, given.homes().values())) == [2, 2], 60)
+        assert len(replayed) == 2
+        assert max(replayed) <= 5, "of up to 40 between two checkpoints"
+        assert_sound(given)
 
 
 @pytest.mark.slow

@@ -174,6 +174,26 @@ async def test_who_follows_a_journal_notices_that_it_was_trimmed(
         await standby.follow()
 
 
+@pytest.mark.parametrize(("same", "behind"), [(True, 0), (False, 0), (True, 2), (False, 2)])
+async def test_whose_code_a_journal_is_of_is_known_before_there_are_records_behind_a_checkpoint(
+    make_cluster: Callable[..., Any], *, same: bool, behind: int
+) -> None:
+    cluster = make_cluster(balls=5)
+    play(cluster, 10, checkpoint_at=frozenset({10}))
+    play(cluster, behind)
+    game = make_cluster(balls=5).game
+    if not same:
+        game._code = "other"
+    shard = cluster.shards[0]
+
+    def make(saved: bytes | None) -> Shard:
+        return Shard(game, cluster.schema, cluster.bus, shard.config, saved)
+
+    standby = Standby(make, shard.id, cluster.journal)
+    await standby.begin()
+    assert standby.exact == same
+
+
 async def test_after_a_change_of_code_those_who_came_are_here(
     make_cluster: Callable[..., Any],
 ) -> None:

@@ -8,12 +8,14 @@ import attrs
 import pytest
 import trio
 
+from protocol.frame import Frame
 from server.cluster.directory import MemoryDirectory
 from server.cluster.journal import MemoryJournal
 from server.cluster.seams import JournalUnavailable
 from server.shard import limits
 from server.shard.census import tally
 from server.shard.host import Shard, ShardConfig
+from server.shard.mail import frame_subject
 from server.shard.schedule import Schedule
 from server.shard.service import Node, own_shard, run_node
 
@@ -117,6 +119,42 @@ async def test_a_dear_step_ends_late_and_the_next_one_begins_at_its_slot(
     for tick, when in begun:
         assert when == pytest.approx(start + tick / 20, abs=1e-6)
     assert max(when - start - tick / 20 for tick, when in given.ticks) > 0.008
+
+
+async def test_a_frame_does_not_wait_for_another_shards_dear_step_and_the_dearest_goes_first(
+    setting: Any, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = Shard.tick
+    stepped: dict[int, list[int]] = {}
+
+    def dear(shard: Shard, tick: int) -> None:
+        step(shard, tick)
+        stepped.setdefault(tick, []).append(shard.id)
+        autojump_clock.jump(0.003 * (1 + shard.id))
+
+    monkeypatch.setattr(Shard, "tick", dear)
+    given = setting()
+    frames = given.cluster.bus.subscribe(frame_subject("w", "*"), buffer=1024)
+    waited: list[int] = []
+
+    async def hear() -> None:
+        async for message in frames:
+            frame = Frame.decode(message.data)
+            if frame.tick > 40:
+                order = stepped[frame.tick]
+                waited.append(len(order) - 1 - order.index(frame.shard))
+
+    async with trio.open_nursery() as nursery:
+        node = await given.start(nursery)
+        nursery.start_soon(hear)
+        await trio.sleep(4)
+        node.stop()
+        await node.wait_ended()
+        frames.close()
+    assert set(waited) == {0}, "nobody else has stepped between a step and its frame"
+    shards = list(given.cluster.geometry.shards)
+    assert stepped[1] == shards
+    assert stepped[60] == shards[::-1]
 
 
 async def test_a_census_after_a_tick_adds_up_while_the_node_runs(
