@@ -215,11 +215,10 @@ def node(
     counting
         Keep in checkpoints the id of every entity that ever lived, for a census.
     health_port
-        TCP port that answers GET /healthz and /readyz; none by default.
+        TCP port that answers GET /healthz, /readyz and /metrics; none by default.
     """
     _check_engine_client()
-    if health_port is not None and not 0 < health_port <= 65535:
-        raise SettingsError(f"health-port: {health_port} is not within 1 to 65535")
+    _check_port(health_port)
     from server.roles.node import node_forever  # noqa: PLC0415 - --help stays fast
 
     node_forever(game, settings, engine, name, counting=counting, health_port=health_port)
@@ -229,6 +228,7 @@ def gateway(
     game: str = DEFAULT_GAME,
     /,
     *,
+    health_port: int | None = None,
     settings: Settings = _DEFAULTS,
     engine: EngineSettings = _ENGINE_DEFAULTS,
 ) -> None:
@@ -238,11 +238,15 @@ def gateway(
     ----------
     game
         The game, as module:variable; the current folder is searched too.
+    health_port
+        TCP port apart from the game's that answers GET /healthz, /readyz and /metrics; none by
+        default.
     """
     _check_engine_client()
+    _check_port(health_port)
     from server.roles.gateway import gateway_forever  # noqa: PLC0415 - --help stays fast
 
-    gateway_forever(game, settings, engine)
+    gateway_forever(game, settings, engine, health_port=health_port)
 
 
 def up(
@@ -343,10 +347,15 @@ def demo(
 
 def _check_engine_client() -> None:
     """Raise ExtraMissingError unless what talks to the engine is installed."""
-    if any(find_spec(name) is None for name in ("nats", "trio_asyncio")):
+    if any(find_spec(name) is None for name in ("nats", "trio_asyncio", "prometheus_client")):
         raise ExtraMissingError(
             "many processes need the extra 'cluster': pip install 'shoal[cluster]'"
         )
+
+
+def _check_port(health_port: int | None) -> None:
+    if health_port is not None and not 0 < health_port <= 65535:
+        raise SettingsError(f"health-port: {health_port} is not within 1 to 65535")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

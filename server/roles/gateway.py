@@ -1,7 +1,9 @@
 """`shoal gateway`: a process that holds client links and simulates nothing.
 
 On SIGTERM `/readyz` says at once that no new clients should come, some time later none can, and its
-clients are sent elsewhere a few at a time, so that they do not all come at once.
+clients are sent elsewhere a few at a time, so that they do not all come at once. The port of the
+game answers `/healthz` and `/readyz`, since balancers ask there; what monitoring wants to know is
+told on a port of its own, which nobody outside needs.
 """
 
 import secrets
@@ -21,10 +23,12 @@ from server.net.binding import authority
 from server.net.health import Health
 from server.net.listen import listen
 from server.net.pages import Pages
+from server.net.probes import answer_probes
 from server.observe.garbage import few_collections
 from server.observe.logs import configure_logs
 from server.page import load_pages
 from server.roles.clock import keep_time, schedule_of
+from server.roles.numbers import gateway_numbers, numbers_of
 from server.roles.told import tell_links
 from server.roles.world import first_beacon, follow_cuts, join_world, world_away
 from server.settings import Settings
@@ -58,9 +62,10 @@ async def run_gateway_role(
     engine_settings: EngineSettings,
     *,
     pages: Pages | None = None,
+    health_port: int | None = None,
     task_status: trio.TaskStatus[GatewayRole] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Be a gateway until shut down or cancelled.
+    """Be a gateway until shut down or cancelled; at `health_port` it says how it does, in numbers.
 
     Error handling: EngineError without an engine, NoWorldError when nobody runs the world on it,
     RecordError when it holds another one, ListenError when the address cannot be had.
@@ -71,7 +76,7 @@ async def run_gateway_role(
         schedule = schedule_of(beacon, member.listener.heard_at)
         geometry = Geometry.from_data(beacon.geometry)
         config = gateway_config(name, member.schema, geometry, settings)
-        health = Health()
+        health, private = Health(), Health()
         entrance = partial(
             listen,
             host=settings.host,
@@ -80,6 +85,9 @@ async def run_gateway_role(
         )
         with few_collections():
             async with trio.open_nursery() as nursery:
+                if health_port is not None:
+                    probes = partial(answer_probes, private, host=settings.host, port=health_port)
+                    await nursery.start(probes)
                 gateway = await nursery.start(
                     partial(
                         run_gateway,
@@ -93,7 +101,11 @@ async def run_gateway_role(
                 url = f"ws://{authority(settings.host, gateway.port)}"
                 nursery.start_soon(tell_links, member.engine.bus, settings.world, name, gateway)
                 nursery.start_soon(follow_cuts, member.listener, gateway.cut_anew)
-                health.watch(gateway.unready, partial(world_away, member))
+                for each in (health, private):
+                    each.watch(gateway.unready, partial(world_away, member))
+                private.measure(
+                    numbers_of(lambda: gateway_numbers(gateway.statistics(), settings.clients_max))
+                )
                 _log.info("gateway", name=name, world=settings.world, url=url)
                 role = GatewayRole(gateway, url, settings.drain_s, settings.drain_wait_s)
                 task_status.started(role)
@@ -101,9 +113,22 @@ async def run_gateway_role(
                 nursery.cancel_scope.cancel()
 
 
-def gateway_forever(game_name: str, settings: Settings, engine_settings: EngineSettings) -> None:
+def gateway_forever(
+    game_name: str,
+    settings: Settings,
+    engine_settings: EngineSettings,
+    *,
+    health_port: int | None = None,
+) -> None:
     """Be a gateway until a signal ends it."""
     configure_logs(settings.log_level, settings.log_format)
     pages = load_pages(settings, {BOTS_ACTION: NO_BOTS}) if settings.page else None
-    role = partial(run_gateway_role, load_game(game_name), settings, engine_settings, pages=pages)
+    role = partial(
+        run_gateway_role,
+        load_game(game_name),
+        settings,
+        engine_settings,
+        pages=pages,
+        health_port=health_port,
+    )
     trio.run(run_until_signalled, role)

@@ -25,6 +25,7 @@ from server.placement.coordinator import run_coordinator
 from server.placement.reconciler import Reconciler
 from server.process import GARBAGE_EVERY_TICKS
 from server.roles.clock import keep_time, schedule_of
+from server.roles.numbers import node_numbers, numbers_of
 from server.roles.world import first_beacon, join_world, world_away
 from server.settings import Settings
 from server.shard.service import Node, run_node
@@ -152,6 +153,7 @@ async def run_node_role(
                     least_cells=settings.shard_cells_min,
                 )
                 nursery.start_soon(reconciler.run)
+                health.measure(numbers_of(partial(node_numbers, node)))
                 health.watch(partial(_apart, reconciler), partial(world_away, member))
                 _log.info("node", name=name, world=world, game=game.name, hz=beacon.hz)
                 task_status.started(RunningNode(name, node, reconciler, candidate))

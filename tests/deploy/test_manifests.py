@@ -11,6 +11,7 @@ import pytest
 from server.cli import build_app
 from server.cluster.nats.settings import EngineSettings
 from server.net.forwarded import TrustedProxies
+from server.net.health import METRICS
 from server.settings import Settings
 from tests.deploy.needs import need
 
@@ -135,7 +136,7 @@ def test_every_role_is_started_with_settings_that_there_are(
                 TrustedProxies([network])
                 assert parsed["settings"].origins == ("https://play.example.org",)
                 assert parsed["settings"].drain_wait_s > 0
-            else:
+            if not name.startswith("compose gateway"):
                 assert parsed["health_port"] == 8641
             seen.append(name)
     assert len(seen) == 5
@@ -175,9 +176,10 @@ def test_selectors_select_and_ports_have_names() -> None:
         (container,) = pod_of(workload)["containers"]
         ports = {port["name"] for port in container["ports"]}
         probes = [container[f"{probe}Probe"] for probe in ("startup", "liveness", "readiness")]
-        assert {probe["httpGet"]["port"] for probe in probes} == ports
+        asked = "game" if kind == "Deployment" else "health"
+        assert {probe["httpGet"]["port"] for probe in probes} == {asked} <= ports
         assert [probe["httpGet"]["path"] for probe in probes] == ["/healthz", "/healthz", "/readyz"]
-        assert {port["targetPort"] for port in one("Service", name)["spec"]["ports"]} == ports
+        assert {port["targetPort"] for port in one("Service", name)["spec"]["ports"]} == {asked}
         assert {"requests", "limits"} <= container["resources"].keys()
     scaled = one("HorizontalPodAutoscaler", "shoal-gateway")["spec"]["scaleTargetRef"]
     assert one(scaled["kind"], scaled["name"])["apiVersion"] == scaled["apiVersion"]
@@ -187,6 +189,28 @@ def test_selectors_select_and_ports_have_names() -> None:
     assert backend["port"]["name"] in {
         port["name"] for port in one("Service", backend["name"])["spec"]["ports"]
     }
+
+
+def test_what_is_scraped_and_scaled_by_is_told() -> None:
+    pytest.importorskip("prometheus_client", reason="numbers want the extra 'cluster'")
+    from server.gateway.config import GatewayStatistics  # noqa: PLC0415 - the extra is there
+    from server.roles.numbers import gateway_numbers  # noqa: PLC0415 - the extra is there
+
+    for name, kind in (("shoal-node", "StatefulSet"), ("shoal-gateway", "Deployment")):
+        template = one(kind, name)["spec"]["template"]
+        (container,) = template["spec"]["containers"]
+        ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+        assert template["metadata"]["annotations"] == {
+            "prometheus.io/scrape": "true",
+            "prometheus.io/port": str(ports["health"]),
+            "prometheus.io/path": METRICS,
+        }
+    nothing = GatewayStatistics(**dict.fromkeys(attrs.fields_dict(GatewayStatistics), 0))
+    told = {number.name for number in gateway_numbers(nothing, 1)}
+    metrics = one("HorizontalPodAutoscaler", "shoal-gateway")["spec"]["metrics"]
+    wanted = {each["pods"]["metric"]["name"] for each in metrics if each["type"] == "Pods"}
+    assert wanted
+    assert wanted <= told
 
 
 def test_the_image_is_made_of_files_that_there_are() -> None:
@@ -218,7 +242,12 @@ def test_nats_is_given_what_our_engine_asks_of_it() -> None:
     assert config["jetstream"]["merge"]["sync_interval"] == "always"
 
 
-KEYS = ("kubernetes.io", "k8s.io", "haproxy.org")  # prefixes of keys, which name no host
+KEYS = (
+    "kubernetes.io",
+    "k8s.io",
+    "haproxy.org",
+    "prometheus.io",
+)  # prefixes of keys, which name no host
 
 
 def test_only_example_hosts_are_named() -> None:

@@ -41,6 +41,16 @@ def test_nothing_else_is_served_where_there_are_no_pages() -> None:
     assert asked(health, "/healthz/")[0] == 404
 
 
+def test_numbers_are_told_where_there_are_any_and_nowhere_else() -> None:
+    health = Health()
+    assert asked(health, "/metrics")[0] == 404, "not where players ask"
+    health.measure(lambda: ("text/plain; version=1", b"clients 3\n"))
+    assert asked(health, "/metrics") == (200, b"clients 3\n"), "even before it is ready"
+    assert asked(health, "/metrics", "POST")[0] == 405
+    reply = Pages({}, health=health).answer(Request("GET", "/metrics"))
+    assert dict(reply.headers)["Content-Type"] == "text/plain; version=1"
+
+
 def test_health_does_not_hide_the_page() -> None:
     pages = Pages({"/": File(b"<p>", "text/html", '"a"')}).with_health(Health())
     assert pages.answer(Request("GET", "/")).body == b"<p>"
