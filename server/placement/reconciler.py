@@ -293,7 +293,7 @@ class Reconciler:
         try:
             target = self._target(shard)
             if target is not None:
-                await self._node.save_soon(shard)
+                await self._node.begin_move(shard)
                 self._handovers.tell_saved(shard)
                 if await self._handovers.is_awaited(shard, target):
                     going = partial(self._handovers.tell_going, shard)
@@ -301,6 +301,7 @@ class Reconciler:
                 await self._node.give_up(shard, going=going)
                 _log.info("shard given up", shard=shard, followed=going is not None)
         finally:
+            self._node.end_move(shard)
             self._busy.discard(shard)
             self._giving.discard(shard)
             gave, self._gave = self._gave, trio.Event()

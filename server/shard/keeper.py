@@ -54,6 +54,7 @@ class Keeper:
         self.shard = owned.shard
         self.cost_s = 0.0
         self.recent_s = 0.0
+        self.trims = True  # not while somebody follows the journal, who would miss what is gone
         self._every = owned.shard.config.checkpoint_every
         self._scope = trio.CancelScope()
         self.retired = trio.Event()
@@ -166,7 +167,7 @@ class Keeper:
                 self._caught_up.set()
             covered = self._keep.position if checkpoints else None
             upto = self._writer.trimmable(self.shard.acknowledged, covered)
-            if upto is not None:
+            if upto is not None and self.trims:
                 await self._trim(upto)
 
     def _with_waiting(self, first: Commit) -> list[Commit]:

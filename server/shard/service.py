@@ -164,12 +164,21 @@ class Node:
         keeper = self._keepers[owned.shard.id] = Keeper(owned, self._journal)
         self._background.start_soon(self._keep, keeper)
 
-    async def save_soon(self, shard: int) -> None:
-        """Keep a checkpoint of a shard before long, for who is about to follow it."""
+    async def begin_move(self, shard: int) -> None:
+        """Keep a checkpoint of a shard before long, for who is about to follow it, and its records
+        from there on, until it is given up or `end_move` is called.
+        """
         keeper = self._keepers.get(shard)
         if keeper is not None:
+            keeper.trims = False
             with trio.move_on_after(SAVED_S):
                 await keeper.save_soon()
+
+    def end_move(self, shard: int) -> None:
+        """Nobody follows the shard any more; if it is still here, all is as it was."""
+        keeper = self._keepers.get(shard)
+        if keeper is not None:
+            keeper.trims = True
 
     async def give_up(self, shard: int, *, going: Callable[[], None] | None = None) -> None:
         """Step a shard no more, make durable what it did, keep a checkpoint, and let it go.

@@ -290,7 +290,7 @@ FOUND_BY: Final[dict[str, int]] = {
     "trimmed before it was taken": 1,
     "handoff before commit": 3,
     "no dedup": 1,
-    "outs forgotten at recovery": 18,
+    "outs forgotten at recovery": 13,
     "progress forgotten at recovery": 1,
     "commands done again after a recovery": 1,
     "commands forgotten at recovery": 1,
