@@ -191,12 +191,6 @@ plant(
     (Commands, "recall", nothing),
 )
 
-plant(
-    "commands not kept for who comes again",
-    "a recovered shard drops a command for an entity that it has to take once more",
-    (Arrivals, "go_on", nothing),
-)
-
 
 # --- ownership -----------------------------------------------------------------------------------
 
@@ -294,7 +288,6 @@ FOUND_BY: Final[dict[str, int]] = {
     "progress forgotten at recovery": 1,
     "commands done again after a recovery": 1,
     "commands forgotten at recovery": 1,
-    "commands not kept for who comes again": 33,
     "inputs applied twice after a takeover": 1,
     "undone inputs sent again": 1,
     "lost inputs passed over": 1,
