@@ -35,7 +35,7 @@ test: develop ## run the tests (ten minutes)
 test-slow: develop ## run the tests that take their time, too (several minutes more)
 	$(RUN)/python -m pytest -m slow
 
-simulate: develop ## the whole cluster under seeded faults, SEEDS=200 times (eleven minutes)
+simulate: develop ## the whole cluster under seeded faults, SEEDS=200 times (nine minutes)
 	$(RUN)/python -m tests.simulation --seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS)
 
 simulate-mutants: develop ## how many seeds it takes to find each planted bug
