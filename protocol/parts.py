@@ -24,6 +24,7 @@ from protocol.batch import Batch
 from protocol.checksum import EMPTY_CRC, checksums, crc_due
 from protocol.encode import encode_parts
 from protocol.errors import RemoteProtocolError
+from protocol.frame import Frame
 from protocol.geometry import Geometry
 from protocol.keys import Keys
 from protocol.schema import Schema
@@ -268,6 +269,22 @@ class PartTable:
                 slab.free(places)
         self._memo.clear()
         return dropped
+
+    def knows(self, frame: Frame) -> bool:
+        """Whether all that a frame of this shard tells is old news here."""
+        return (frame.epoch, frame.tick) <= (self.epoch, self.tick)
+
+    def make_way(self, frame: Frame) -> bool:
+        """Be what a frame that is news can be applied to; False if what it stands on is not here.
+
+        A frame that stands on nothing makes the table empty. Another owner may go on from it.
+        """
+        if frame.base == 0:
+            self.reset(frame.epoch)
+        elif not frame.stands_on(self.epoch, self.tick):
+            return False
+        self.epoch = frame.epoch
+        return True
 
     def reset(self, epoch: int) -> None:
         """Forget everything: another epoch begins."""

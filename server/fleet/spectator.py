@@ -99,13 +99,10 @@ class Spectator:
         table = self._tables.get(frame.shard)
         if table is None:
             table = self._tables[frame.shard] = PartTable(self._schema, self._geometry)
-        if frame.epoch < table.epoch or (frame.epoch == table.epoch and frame.tick <= table.tick):
-            return True  # a late one
-        if frame.base == 0:
-            table.reset(frame.epoch)
-        elif not frame.stands_on(table.epoch, table.tick):
+        if table.knows(frame):
+            return True
+        if not table.make_way(frame):
             return False
-        table.epoch = frame.epoch
         report = Report(names=False)
         table.apply_frame(
             frame.blob, frame.offsets, frame.tick, frame.step, report, base=frame.base

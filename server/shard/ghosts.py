@@ -143,13 +143,10 @@ class Ghosts:
 
     def _apply(self, table: PartTable, frame: Frame) -> bool:
         """Apply a frame; False if it stands on something that is not here."""
-        if frame.epoch < table.epoch or (frame.epoch == table.epoch and frame.tick <= table.tick):
-            return True  # old news
-        if frame.base == 0:
-            table.reset(frame.epoch)
-        elif not frame.stands_on(table.epoch, table.tick):
+        if table.knows(frame):
+            return True
+        if not table.make_way(frame):
             return False
-        table.epoch = frame.epoch
         updates = frame.slices(self._region)
         offsets = np.cumsum([0, *map(len, updates)])
         report, damaged = Report(names=False), False

@@ -96,14 +96,11 @@ class Succession:
 
     def _take(self, frame: Frame) -> None:
         table = self._table
-        if (frame.epoch, frame.tick) <= (table.epoch, table.tick):
+        if table.knows(frame):
             return
-        if frame.base == 0:
-            table.reset(frame.epoch)
-        elif not (self._whole and frame.stands_on(table.epoch, table.tick)):
+        if (frame.base and not self._whole) or not table.make_way(frame):
             self._whole = False
             return
-        table.epoch = frame.epoch
         report = Report(names=False)
         try:
             table.apply_frame(

@@ -116,18 +116,30 @@ def test_a_shard_that_is_away_is_not_sent_everything_again_and_again(world) -> N
     assert len(seqs_of(world.shards[0])) <= 1
 
 
-def test_what_a_client_was_told_is_not_sent_again_when_it_is_undone(world) -> None:
-    """It counts as lost by then, and would take effect all the same."""
+def told_of(world, applied: int):
+    """A client that has sent three inputs and was told how many have taken effect; its owner."""
     client = world.join("ann", 100, 100)
     shard = world.shards[0]
     for angle in (1, 2, 3):
         client.aim(angle)
     world.tick()
-    shard.rows[client.session].applied = 2
+    shard.rows[client.session].applied = applied
     world.tick(2)
+    return client, shard
+
+
+def crash(shard, client, *, applied: int) -> None:
+    """The shard has another owner, who knows of so many of the client's inputs."""
+    shard.table.epoch, shard.base = 2, 0
+    shard.rows[client.session].applied = applied
+
+
+def test_what_a_client_was_told_is_not_sent_again_when_it_is_undone(world) -> None:
+    """It counts as lost by then, and would take effect all the same."""
+    client, shard = told_of(world, applied=2)
     assert client.snapshots[-2].report == (2, 0)
     seqs_of(shard)
-    shard.table.epoch, shard.base, shard.rows[client.session].applied = 2, 0, 1
+    crash(shard, client, applied=1)
     world.tick(2)
     assert client.snapshots[-2].report == (1, 0)
     assert (2, 1) not in seqs_of(shard), "the second is lost"
@@ -135,16 +147,10 @@ def test_what_a_client_was_told_is_not_sent_again_when_it_is_undone(world) -> No
 
 def test_nothing_takes_the_place_of_what_was_undone_before_the_client_knows(world) -> None:
     """Were its link lost before, it would never learn: the next one tells what is applied then."""
-    client = world.join("ann", 100, 100)
-    shard = world.shards[0]
-    for angle in (1, 2, 3):
-        client.aim(angle)
-    world.tick()
-    shard.rows[client.session].applied = 2
-    world.tick(2)
+    client, shard = told_of(world, applied=2)
     client.acknowledges = False
     seqs_of(shard)
-    shard.table.epoch, shard.base, shard.rows[client.session].applied = 2, 0, 1
+    crash(shard, client, applied=1)
     world.tick(2)
     client.aim(4)
     world.tick(2 * limits.INPUT_REPEAT_TICKS)
@@ -173,7 +179,7 @@ def test_what_was_applied_and_undone_before_a_client_was_told_is_sent_again(worl
     client.aim(3)
     world.tick()
     seqs_of(shard)
-    shard.table.epoch, shard.base, shard.rows[client.session].applied = 2, 0, 1
+    crash(shard, client, applied=1)
     world.tick(2)
     assert [snapshot.report for snapshot in client.snapshots] == reports, "it is late"
     assert seqs_of(shard) == [(2, 0), (3, 2)]
@@ -181,17 +187,11 @@ def test_what_was_applied_and_undone_before_a_client_was_told_is_sent_again(worl
 
 def test_a_late_client_is_told_what_was_undone_before_what_was_applied_since(world) -> None:
     """It counts what is lost by that: were it told the newest alone, it would never know."""
-    client = world.join("ann", 100, 100)
-    shard = world.shards[0]
-    for angle in (1, 2, 3):
-        client.aim(angle)
-    world.tick()
-    shard.rows[client.session].applied = 3
-    world.tick(2)
+    client, shard = told_of(world, applied=3)
     client.acknowledges = False
     world.tick(40)
     told = len(client.snapshots)
-    shard.table.epoch, shard.base, shard.rows[client.session].applied = 2, 0, 1
+    crash(shard, client, applied=1)
     world.tick()
     client.aim(4)
     for applied in (4, 2, 5):

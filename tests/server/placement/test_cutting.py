@@ -107,15 +107,21 @@ def leaves(given: Setting) -> tuple[int, ...]:
     return given.partition.geometry.shards
 
 
+async def crowd_on_two_nodes(given: Setting) -> Crowd:
+    """Nodes `a` and `b` with a shard each, and who has just joined there."""
+    for name in "ab":
+        await given.start(name)
+    await given.wait(lambda: sorted(map(len, given.homes().values())) == [1, 1], 60)
+    crowd = Crowd(given)
+    crowd.join()
+    return crowd
+
+
 async def test_a_crowd_is_cut_in_two_plays_on_and_merges_again(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with setting(BUDGET, (2, 1)) as given:
-        for name in "ab":
-            await given.start(name)
-        await given.wait(lambda: sorted(map(len, given.homes().values())) == [1, 1], 60)
-        crowd = Crowd(given)
-        crowd.join()
+        crowd = await crowd_on_two_nodes(given)
         await crowd.stay(2)
         for x, y in ((120, 120), (400, 400)):
             await crowd.gather(x, y, 80)
@@ -151,11 +157,7 @@ async def test_a_world_goes_on_as_it_was_cut_after_everybody_has_died(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     async with setting(BUDGET, (2, 1)) as given:
-        await given.start("a")
-        await given.start("b")
-        await given.wait(lambda: sorted(map(len, given.homes().values())) == [1, 1], 60)
-        crowd = Crowd(given)
-        crowd.join()
+        crowd = await crowd_on_two_nodes(given)
         await crowd.stay(1)
         await crowd.gather(120, 120, 80)
         await crowd.stay(15)
@@ -181,11 +183,7 @@ async def test_whoever_dies_while_a_shard_is_cut_is_followed(
 ) -> None:
     """The node of the shard that is cut, which coordinates, too, is gone at each phase of it."""
     async with setting(BUDGET, (2, 1)) as given:
-        for name in "ab":
-            await given.start(name)
-        await given.wait(lambda: sorted(map(len, given.homes().values())) == [1, 1], 60)
-        crowd = Crowd(given)
-        crowd.join()
+        crowd = await crowd_on_two_nodes(given)
         await crowd.stay(1)
         await crowd.gather(120, 120, 80)
         beacons = given.bus.subscribe(beacon_subject(WORLD), buffer=1000)
@@ -238,11 +236,7 @@ async def test_a_cut_that_cannot_be_kept_is_not_told(
 
 async def test_ticks_go_on_while_the_world_is_cut(autojump_clock: trio.testing.MockClock) -> None:
     async with setting(BUDGET, (2, 1)) as given:
-        for name in "ab":
-            await given.start(name)
-        await given.wait(lambda: sorted(map(len, given.homes().values())) == [1, 1], 60)
-        crowd = Crowd(given)
-        crowd.join()
+        crowd = await crowd_on_two_nodes(given)
         await crowd.stay(1)
         frames = given.bus.subscribe(frame_subject(WORLD, 0), buffer=10_000)
         await crowd.gather(120, 120, 80)
